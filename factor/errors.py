@@ -1,0 +1,76 @@
+"""What can go wrong, and the exit status of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FactorError(Exception):
+    """A problem that is told to the user in one readable message, without a traceback.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong: the file, the value and the limit.
+    hint : str, optional
+        What the user can do next.
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  -> {self.hint}" if self.hint else self.message
+
+
+class InputError(FactorError):
+    """Wrong usage or input: parset, measurement sets, sky models, directions, tools.
+
+    Parameters
+    ----------
+    problems : str or sequence of str
+        Every problem found, each naming file, value and limit.
+    hint : str, optional
+        What the user can do next.
+    """
+
+    exit_status = 2
+
+    def __init__(self, problems: str | Sequence[str], hint: str = "") -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems), hint)
+
+
+class StepError(FactorError):
+    """A step of an operation that failed.
+
+    Parameters
+    ----------
+    step : str
+        Name of the step, e.g. ``"solve fast phases, chunk 1, cycle 2"``.
+    message : str
+        The tool's own last error, or what is wrong with its outputs.
+    log : str
+        The log file that has everything the tool said.
+    command : str
+        The command to paste into a shell (empty for a step in Python).
+    """
+
+    def __init__(self, step: str, message: str, log: str = "", command: str = "") -> None:
+        lines = [f"step '{step}' failed: {message}"]
+        if log:
+            lines.append(f"  log: {log}")
+        if command:
+            lines.append(f"  to try it by hand:\n{command}")
+        super().__init__("\n".join(lines))
+        self.step = step
+        self.log = log
+        self.command = command
+
+
+class Interrupted(FactorError):
+    """The user (Ctrl-C) or the system (SIGTERM) asked the run to stop."""

@@ -1,0 +1,139 @@
+"""Every directory and file name of a run, built and parsed back: the only module that knows a path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The direction of the operations that concern the whole field.
+FIELD = "field"
+
+#: All operations, in the order in which a run can reach them.
+OPERATIONS = (
+    "initsubtract",
+    "outlierpeel",
+    "facetpeel",
+    "facetselfcal",
+    "facetsub",
+    "facetpeelimage",
+    "facetimage",
+    "fieldmosaic",
+)
+
+_CHUNK_FILE = re.compile(r"(?P<ms>.+)_chunk(?P<index>\d+)\.ms$")
+
+
+def band_name(freq_hz: float) -> str:
+    """Name of the band around a frequency, e.g. ``Band_144.3MHz``."""
+    return f"Band_{freq_hz / 1e6:.1f}MHz"
+
+
+def chunk_file_name(ms_stem: str, index: int) -> str:
+    """File name of one time chunk of a measurement set."""
+    return f"{ms_stem}_chunk{index}.ms"
+
+
+def parse_chunk_file_name(name: str) -> tuple[str, int] | None:
+    """Measurement set stem and chunk index of a chunk's file name, None for another name."""
+    match = _CHUNK_FILE.match(name)
+    return (match["ms"], int(match["index"])) if match else None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The working directory (``dir_working`` of the parset)."""
+
+    root: Path
+
+    @property
+    def log(self) -> Path:
+        return self.root / "factor.log"
+
+    @property
+    def commands_log(self) -> Path:
+        return self.root / "commands.log"
+
+    @property
+    def directions_file(self) -> Path:
+        """The directions that Factor chose."""
+        return self.root / "factor_directions.txt"
+
+    @property
+    def chunks(self) -> Path:
+        return self.root / "chunks"
+
+    @property
+    def regions(self) -> Path:
+        return self.root / "regions"
+
+    @property
+    def calimages_region(self) -> Path:
+        return self.regions / "calimages_ds9.reg"
+
+    @property
+    def facets_region(self) -> Path:
+        return self.regions / "facets_ds9.reg"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "factor.lock"
+
+    def band(self, band: str) -> Path:
+        """Folder of one band's chunks and of its sky model."""
+        return self.chunks / band
+
+    def chunk(self, band: str, ms_stem: str, index: int) -> Path:
+        """One chunk's measurement set."""
+        return self.band(band) / chunk_file_name(ms_stem, index)
+
+    def ledger(self, chunk_ms: Path) -> Path:
+        """The record of what was subtracted from a chunk, kept beside it."""
+        return chunk_ms.with_suffix(".ledger.json")
+
+    def pending(self, chunk_ms: Path) -> Path:
+        """New data of a chunk on their way into it, while it is being edited."""
+        return chunk_ms.with_suffix(".pending.npy")
+
+    def products(self, operation: str, direction: str) -> Path:
+        """Folder of the products of one operation on one direction."""
+        return self.results / operation / direction
+
+    def record(self, operation: str, direction: str) -> Path:
+        """State of one operation on one direction."""
+        return self.state / operation / f"{direction}.json"
+
+    def out_log(self, operation: str, direction: str) -> Path:
+        return self.logs / operation / f"{direction}.out.log"
+
+    def err_log(self, operation: str, direction: str) -> Path:
+        return self.logs / operation / f"{direction}.err.log"
+
+    def scratch(self, operation: str, direction: str, dir_local: Path | None = None) -> Path:
+        """Folder of the intermediate data of one operation, deleted at its end."""
+        if dir_local is None:
+            return self.products(operation, direction) / "scratch"
+        return dir_local / "factor" / self.root.name / operation / direction
+
+    def relative(self, path: Path) -> str:
+        """A path as the state stores it: relative to the working directory where it lies there."""
+        try:
+            return str(path.relative_to(self.root))
+        except ValueError:
+            return str(path)
+
+    def resolve(self, stored: str) -> Path:
+        """Inverse of `relative`."""
+        return self.root / stored

@@ -1,0 +1,272 @@
+"""The context of one operation on one direction: runs its steps, skips what is done."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from factor.errors import FactorError, Interrupted, StepError
+from factor.execution.local import Processors
+from factor.execution.step import Call, Step, canonical_action, digest, file_digest
+from factor.state.records import Record, StepRecord
+from factor.state.store import StateStore
+from factor.tools import runner
+from factor.tools.command import Command
+from factor.tools.environment import Tools
+from factor.workspace import Workspace
+
+log = logging.getLogger("factor.steps")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What all operations of a run share: where they run and where they write."""
+
+    workspace: Workspace
+    store: StateStore
+    tools: Tools
+    processors: Processors
+    dir_local: Path | None = None
+    memory_gb: float = 8.0
+
+    def context(self, operation: str, direction: str) -> Context:
+        """The context of one operation on one direction."""
+        return Context(self, operation, direction)
+
+
+class Context:
+    """Runs the steps of one operation on one direction and keeps its record.
+
+    Parameters
+    ----------
+    engine : Engine
+        What it shares with the other operations.
+    operation, direction : str
+        What it works on.
+    """
+
+    def __init__(self, engine: Engine, operation: str, direction: str) -> None:
+        self.engine = engine
+        self.operation = operation
+        self.direction = direction
+        workspace = engine.workspace
+        self.products = workspace.products(operation, direction)
+        self.scratch = workspace.scratch(operation, direction, engine.dir_local)
+        self.out_log = workspace.out_log(operation, direction)
+        self.err_log = workspace.err_log(operation, direction)
+        self._fingerprints: dict[Path, str] = {}
+        self._lock = threading.Lock()
+        self.record = engine.store.load(operation, direction) or _new_record(operation, direction)
+
+    @property
+    def tools(self) -> Tools:
+        return self.engine.tools
+
+    @property
+    def cpus(self) -> int:
+        return self.engine.processors.total
+
+    @property
+    def done(self) -> bool:
+        """Whether the operation was finished by this or an earlier run."""
+        return self.record.status == "done"
+
+    # -- the life of the operation -------------------------------------------------
+
+    def start(self, settings: Mapping[str, Any]) -> None:
+        """Open the operation: folders and record."""
+        self.products.mkdir(parents=True, exist_ok=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self._save(status="running", settings=settings, error="", started=time.time())
+        log.debug("%s %s: started", self.operation, self.direction)
+
+    def finish(self, results: Mapping[str, Any]) -> None:
+        """Close the operation: its products are good, its intermediate data go."""
+        self._save(status="done", results=results, finished=time.time())
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def fail(self, error: FactorError) -> None:
+        """Note why the operation failed; what is done stays for the next run."""
+        self._save(status="failed", error=str(error), finished=time.time())
+
+    def _save(self, **changes: Any) -> None:
+        with self._lock:
+            self.record = replace(self.record, **changes)
+            self.engine.store.save(self.record)
+
+    # -- steps -----------------------------------------------------------------------
+
+    def run(self, *steps: Step) -> None:
+        """Run steps that do not depend on each other; skip those that are done.
+
+        Raises
+        ------
+        StepError
+            The first failure, after the steps beside it have come to their end.
+        Interrupted
+            When the run is being stopped.
+        """
+        waiting = [step for step in steps if not self._is_done(step)]
+        if not waiting:
+            return
+        with ThreadPoolExecutor(len(waiting)) as pool:
+            futures = {pool.submit(self._perform, step): step for step in waiting}
+            finished, pending = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in pending:
+                future.cancel()
+            _raise_first(finished)
+            finished, _ = wait(pending)
+            _raise_first(finished)
+
+    def fingerprint(self, step: Step) -> str:
+        """What decides a step's result, as a short text: options and all that it reads."""
+        reads = [r if isinstance(r, str) else self._read_fingerprint(r) for r in step.reads]
+        return digest(self._portable(canonical_action(step.action)), *reads)
+
+    def _read_fingerprint(self, path: Path) -> str:
+        with self._lock:
+            known = self._fingerprints.get(path)
+        return known if known is not None else file_digest(path)
+
+    def _portable(self, text: str) -> str:
+        """Text in which the folders of the run have names that survive a move."""
+        for folder, name in ((self.scratch, "@scratch"), (self.engine.workspace.root, "@work")):
+            text = text.replace(str(folder), name)
+        return text
+
+    def _remember(self, step: Step, fingerprint: str) -> None:
+        with self._lock:
+            self._fingerprints.update(dict.fromkeys(step.outputs, fingerprint))
+
+    def _is_done(self, step: Step) -> bool:
+        fingerprint = self.fingerprint(step)
+        self._remember(step, fingerprint)
+        earlier = self.record.steps.get(step.name)
+        return (
+            earlier is not None
+            and earlier.fingerprint == fingerprint
+            and all(path.exists() for path in step.outputs)
+        )
+
+    def _perform(self, step: Step) -> None:
+        with self.engine.processors.take(step.cpus):
+            if runner.stopping():
+                raise Interrupted("the run is being stopped")
+            for path in step.outputs:
+                _delete(path)
+                path.parent.mkdir(parents=True, exist_ok=True)
+            log.debug("%s %s: %s", self.operation, self.direction, step.name)
+            started = time.time()
+            if isinstance(step.action, Call):
+                cpu_s, memory_mb = self._call(step, step.action)
+            else:
+                cpu_s, memory_mb = self._command(step, step.action)
+        done = StepRecord(
+            fingerprint=self.fingerprint(step),
+            outputs=tuple(self._portable_path(path) for path in step.outputs),
+            started=started,
+            finished=time.time(),
+            cpu_s=cpu_s,
+            peak_memory_mb=memory_mb,
+            log=self.engine.workspace.relative(self.out_log),
+        )
+        with self._lock:
+            steps = {**self.record.steps, step.name: done}
+            self.record = replace(self.record, steps=steps)
+            self.engine.store.save(self.record)
+
+    def _portable_path(self, path: Path) -> str:
+        return self.engine.workspace.relative(path)
+
+    def _call(self, step: Step, call: Call) -> tuple[float, float]:
+        before = time.thread_time()
+        try:
+            call.function(**call.arguments)
+        except FactorError as error:
+            raise StepError(step.name, str(error), str(self.out_log)) from error
+        missing = [str(path) for path in step.outputs if not path.exists()]
+        if missing:
+            raise StepError(step.name, f"it left no {', '.join(missing)}", str(self.out_log))
+        memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return time.thread_time() - before, memory_mb
+
+    def _command(self, step: Step, command: Command) -> tuple[float, float]:
+        result = runner.run(command, self.out_log, self.err_log)
+        self._log_command(step, result)
+        if result.error:
+            for path in step.outputs:
+                _delete(path)
+            if runner.stopping():
+                raise Interrupted("the run is being stopped")
+            raise StepError(step.name, result.error, str(self.out_log), command.paste())
+        return result.cpu_s, result.peak_memory_mb
+
+    def _log_command(self, step: Step, result: runner.Result) -> None:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(result.started))
+        ended = time.strftime("%H:%M:%S", time.localtime(result.started + result.wall_s))
+        text = (
+            f"# {stamp} to {ended} ({result.wall_s:.1f} s, CPU {result.cpu_s:.1f} s, "
+            f"{result.peak_memory_mb:.0f} MB), exit status {result.returncode}: "
+            f"{self.operation} {self.direction}: {step.name}\n{result.command.paste()}\n"
+        )
+        with self.engine.workspace.commands_log.open("a") as handle:
+            handle.write(text)
+
+
+def _new_record(operation: str, direction: str) -> Record:
+    return Record(operation=operation, direction=direction, status="running")
+
+
+def _raise_first(futures: set[Future[None]]) -> None:
+    for future in futures:
+        if not future.cancelled():
+            error = future.exception()
+            if error is not None:
+                raise error
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def side_by_side(jobs: Mapping[str, Callable[[], None]], at_once: int) -> dict[str, FactorError]:
+    """Run jobs in threads; a failure of one stops no other.
+
+    Parameters
+    ----------
+    jobs : mapping of name to callable
+        What to run.
+    at_once : int
+        How many at the same time.
+
+    Returns
+    -------
+    dict of name to error
+        Those that failed.
+    """
+    failures: dict[str, FactorError] = {}
+    with ThreadPoolExecutor(max(1, at_once)) as pool:
+        futures = {name: pool.submit(job) for name, job in jobs.items()}
+        for name, future in futures.items():
+            try:
+                future.result()
+            except FactorError as error:
+                failures[name] = error
+    return failures
+
+
+def host() -> str:
+    """Name of this machine, for logs."""
+    return os.uname().nodename

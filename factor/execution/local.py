@@ -1,0 +1,36 @@
+"""Running steps on this machine: threads that wait for processors, then for child processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def available_cpus() -> int:
+    """Processors that this process may use (its affinity, not the machine's number)."""
+    return len(os.sched_getaffinity(0))
+
+
+class Processors:
+    """A number of processors that steps take and give back."""
+
+    def __init__(self, total: int) -> None:
+        self.total = max(1, total)
+        self._free = self.total
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, wanted: int) -> Iterator[int]:
+        """Hold some processors; never more than there are."""
+        count = max(1, min(wanted, self.total))
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= count)
+            self._free -= count
+        try:
+            yield count
+        finally:
+            with self._changed:
+                self._free += count
+                self._changed.notify_all()

@@ -1,0 +1,224 @@
+"""DP3 calls: each step a frozen value whose fields are the tool's options.
+
+The names and meanings of the options are DP3's own; see its documentation,
+https://dp3.readthedocs.io/en/latest/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from factor.tools.command import Command
+from factor.tools.environment import Tools
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(_text(item) for item in value) + "]"
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict a sky model without a beam (the sky of Factor is apparent)."""
+
+    sourcedb: Path
+    operation: str
+    """``add``, ``subtract`` or ``replace``."""
+
+    def options(self) -> dict[str, object]:
+        return {
+            "type": "predict",
+            "sourcedb": self.sourcedb,
+            "operation": self.operation,
+            "usebeammodel": False,
+        }
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One soltab of an H5parm, to correct or corrupt with."""
+
+    soltab: str
+
+
+@dataclass(frozen=True)
+class H5ParmPredict:
+    """Predict a sky model corrupted with solutions; the H5parm's direction is ``[patch]``."""
+
+    sourcedb: Path
+    operation: str
+    parmdb: Path
+    soltabs: tuple[str, ...]
+    direction: str
+
+    def options(self) -> dict[str, object]:
+        options: dict[str, object] = {
+            "type": "h5parmpredict",
+            "sourcedb": self.sourcedb,
+            "operation": self.operation,
+            "directions": f"[[{self.direction}]]",
+            "usebeammodel": False,
+            "applycal.parmdb": self.parmdb,
+            "applycal.steps": self.soltabs,
+            # DP3 wants a correction beside the steps, whatever it is.
+            "applycal.correction": self.soltabs[0],
+        }
+        options.update({f"applycal.{name}.correction": name for name in self.soltabs})
+        return options
+
+
+@dataclass(frozen=True)
+class ApplyCal:
+    """Correct the data with solutions."""
+
+    parmdb: Path
+    soltabs: tuple[str, ...]
+
+    def options(self) -> dict[str, object]:
+        options: dict[str, object] = {
+            "type": "applycal",
+            "parmdb": self.parmdb,
+            "steps": self.soltabs,
+        }
+        options.update({f"{name}.correction": name for name in self.soltabs})
+        return options
+
+
+@dataclass(frozen=True)
+class PhaseShift:
+    """Move the phase centre, degrees J2000."""
+
+    ra_deg: float
+    dec_deg: float
+
+    def options(self) -> dict[str, object]:
+        return {
+            "type": "phaseshifter",
+            "phasecenter": f"[{self.ra_deg:.9f}deg,{self.dec_deg:.9f}deg]",
+        }
+
+
+@dataclass(frozen=True)
+class Average:
+    """Average over channels and time slots."""
+
+    freqstep: int = 1
+    timestep: int = 1
+
+    def options(self) -> dict[str, object]:
+        return {"type": "averager", "freqstep": self.freqstep, "timestep": self.timestep}
+
+
+@dataclass(frozen=True)
+class DDECal:
+    """Solve for one direction."""
+
+    h5parm: Path
+    sourcedb: Path
+    mode: str
+    directions: tuple[str, ...]
+    solint: int
+    nchan: int
+    smoothnessconstraint: float
+    """Width of the kernel that smooths solutions over frequency, Hz; 0 for none."""
+    uvlambdamin: float
+    maxiter: int
+    tolerance: float
+    stepsize: float
+    propagatesolutions: bool
+    extra: tuple[tuple[str, object], ...] = field(default=())
+
+    def options(self) -> dict[str, object]:
+        options: dict[str, object] = {
+            "type": "ddecal",
+            "mode": self.mode,
+            "h5parm": self.h5parm,
+            "sourcedb": self.sourcedb,
+            "directions": f"[[{','.join(self.directions)}]]",
+            "usebeammodel": False,
+            "solint": self.solint,
+            "nchan": self.nchan,
+            "uvlambdamin": self.uvlambdamin,
+            "maxiter": self.maxiter,
+            "tolerance": self.tolerance,
+            "stepsize": self.stepsize,
+            "propagatesolutions": self.propagatesolutions,
+        }
+        if self.smoothnessconstraint:
+            options["smoothnessconstraint"] = self.smoothnessconstraint
+        options.update(self.extra)
+        return options
+
+
+DP3Step = Predict | H5ParmPredict | ApplyCal | PhaseShift | Average | DDECal
+
+
+@dataclass(frozen=True)
+class DP3Run:
+    """One run of DP3.
+
+    Attributes
+    ----------
+    msin : tuple of Path
+        Measurement sets of one piece of time, sorted by frequency; joined in frequency.
+    datacolumn : str
+        Column to read.
+    steps : tuple
+        What is done, in order.
+    msout : Path or None
+        Measurement set to write; None when the run only makes solutions.
+    outputs : tuple of Path
+        What it leaves beside ``msout``.
+    """
+
+    msin: tuple[Path, ...]
+    datacolumn: str
+    steps: tuple[DP3Step, ...]
+    msout: Path | None = None
+    outputs: tuple[Path, ...] = ()
+
+
+def dp3_command(tools: Tools, run: DP3Run, threads: int = 1) -> Command:
+    """The command of a DP3 run.
+
+    Parameters
+    ----------
+    tools : Tools
+        The programs found.
+    run : DP3Run
+        Inputs, steps and outputs.
+    threads : int
+        Threads that it may use.
+    """
+    names = [f"s{i}" for i in range(len(run.steps))]
+    options: dict[str, object] = {
+        "msin": run.msin if len(run.msin) > 1 else run.msin[0],
+        "msin.datacolumn": run.datacolumn,
+        "steps": tuple(names),
+        "msout": run.msout if run.msout is not None else "",
+    }
+    if len(run.msin) > 1:
+        options["msin.orderms"] = False
+    if run.msout is not None:
+        options["msout.overwrite"] = True
+    for name, step in zip(names, run.steps, strict=True):
+        options.update({f"{name}.{key}": value for key, value in step.options().items()})
+    outputs = (*((run.msout,) if run.msout is not None else ()), *run.outputs)
+    return Command(
+        tool="DP3",
+        argv=(str(tools.dp3), *_arguments(options)),
+        resources=(f"numthreads={threads}",),
+        environment=tools.environment,
+        outputs=outputs,
+    )
+
+
+def _arguments(options: dict[str, object]) -> Sequence[str]:
+    return [f"{key}={_text(value)}" for key, value in options.items()]

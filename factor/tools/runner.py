@@ -1,0 +1,140 @@
+"""Running a command: the only module that starts processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from factor.tools.command import Command
+from factor.tools.watchers import fatal_line, last_error
+
+_TAIL_LINES = 400
+_running: set[int] = set()
+_lock = threading.Lock()
+_stopping = threading.Event()
+
+
+@dataclass(frozen=True)
+class Result:
+    """The record of a finished process."""
+
+    command: Command
+    returncode: int
+    started: float
+    """Start, seconds since 1970."""
+    wall_s: float
+    cpu_s: float
+    peak_memory_mb: float
+    error: str
+    """Why it failed; empty when it did not."""
+
+
+def _die_with_parent(argv: tuple[str, ...]) -> list[str]:
+    """Have the kernel end the tool when Factor is killed, where util-linux's setpriv can do so."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *argv] if setpriv else list(argv)
+
+
+def run(command: Command, out_log: Path, err_log: Path) -> Result:
+    """Run a command to its end, its output appended to the logs.
+
+    Parameters
+    ----------
+    command : Command
+        What to run.
+    out_log, err_log : Path
+        Files that take its standard output and error.
+
+    Returns
+    -------
+    Result
+        With ``error`` set when the tool failed: by its exit status, by what it said,
+        or by an output that is not there.
+    """
+    for log in (out_log, err_log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.time()
+    with out_log.open("a+", errors="replace") as out, err_log.open("a+", errors="replace") as err:
+        out.write(f"\n$ {command.paste()}\n")
+        out.flush()
+        marks = (out.tell(), err.seek(0, os.SEEK_END))
+        returncode, cpu_s, memory_mb = _wait(command, out, err)
+        tail = _tail(err, marks[1]) + _tail(out, marks[0])
+    error = _judge(command, returncode, tail)
+    return Result(command, returncode, started, time.time() - started, cpu_s, memory_mb, error)
+
+
+def _wait(command: Command, out: object, err: object) -> tuple[int, float, float]:
+    environment = {**os.environ, **dict(command.environment)}
+    if _stopping.is_set():
+        return -signal.SIGTERM, 0.0, 0.0
+    process = subprocess.Popen(  # noqa: S603 - argv is a list that Factor built
+        _die_with_parent(command.full_argv),
+        stdin=subprocess.DEVNULL,
+        stdout=out,  # type: ignore[call-overload]
+        stderr=err,
+        env=environment,
+        start_new_session=True,
+    )
+    with _lock:
+        _running.add(process.pid)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    finally:
+        with _lock:
+            _running.discard(process.pid)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def _tail(log: object, start: int) -> list[str]:
+    log.seek(start)  # type: ignore[attr-defined]
+    return list(deque(log, maxlen=_TAIL_LINES))  # type: ignore[call-overload]
+
+
+def _judge(command: Command, returncode: int, tail: list[str]) -> str:
+    if returncode != 0:
+        if returncode < 0:
+            name = signal.Signals(-returncode).name
+            return f"{command.tool} was ended by {name}: {last_error(command.tool, tail)}"
+        return f"{command.tool}: {last_error(command.tool, tail)}"
+    fatal = fatal_line(command.tool, tail)
+    if fatal:
+        return f"{command.tool} exited with 0 but said: {last_error(command.tool, tail)}"
+    missing = [str(path) for path in command.outputs if not path.exists()]
+    if missing:
+        return f"{command.tool} exited with 0 but left no {', '.join(missing)}"
+    return ""
+
+
+def stop_all(grace_s: float = 5.0) -> None:
+    """End all running tools (SIGTERM, then SIGKILL after the grace), and start no others."""
+    _stopping.set()
+    for sign, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 0.0)):
+        with _lock:
+            pids = tuple(_running)
+        for pid in pids:
+            try:
+                os.killpg(pid, sign)
+            except ProcessLookupError:
+                continue
+        end = time.monotonic() + wait_s
+        while _running and time.monotonic() < end:
+            time.sleep(0.05)
+
+
+def stopping() -> bool:
+    """Whether `stop_all` was called."""
+    return _stopping.is_set()
+
+
+def reset() -> None:
+    """Forget an earlier `stop_all` (a new run in the same process)."""
+    _stopping.clear()

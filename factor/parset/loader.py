@@ -1,0 +1,270 @@
+"""Reading a parset: every problem is found before the first is told."""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from factor.errors import InputError
+from factor.parset import checks, settings, values
+from factor.parset.option import Option, Section
+from factor.parset.schema import (
+    INIT_SKYMODEL,
+    MS_ENDINGS,
+    RETIRED_CLUSTERS,
+    RETIRED_OPTIONS,
+    SECTIONS,
+)
+
+_CLASSES: Mapping[str, type[Any]] = {
+    "global": settings.GlobalSettings,
+    "calibration": settings.CalibrationSettings,
+    "imaging": settings.ImagingSettings,
+    "directions": settings.DirectionsSettings,
+    "cluster": settings.ClusterSettings,
+    "checkfactor": settings.CheckfactorSettings,
+}
+
+
+def load(path: Path, check_paths: bool = True) -> settings.Settings:
+    """Read and check a parset.
+
+    Parameters
+    ----------
+    path : Path
+        The parset.
+    check_paths : bool
+        Whether the files and folders that it names must be there.
+
+    Returns
+    -------
+    Settings
+        With absolute paths (relative ones count from the current folder).
+
+    Raises
+    ------
+    InputError
+        With all problems at once, each naming file, section, option, value and limit.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8 ({error.reason})") from error
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot read the parset: {error.strerror}",
+            "examples/factor.parset is one to start from",
+        ) from error
+    return load_text(text, path, check_paths)
+
+
+def load_text(text: str, path: Path, check_paths: bool = True) -> settings.Settings:
+    """Read and check the text of a parset; like `load`."""
+    return _Reader(path, check_paths).read(text)
+
+
+class _Reader:
+    """Gathers values, problems and notes of one parset."""
+
+    def __init__(self, path: Path, check_paths: bool) -> None:
+        self.path = path
+        self.check_paths = check_paths
+        self.problems: list[str] = []
+        self.unknown: list[str] = []
+        self.notes: list[str] = []
+
+    def read(self, text: str) -> settings.Settings:
+        parser = self._parsed(text)
+        raw = {name: dict(parser.items(name)) for name in parser.sections()}
+        values_of: dict[str, dict[str, Any]] = {}
+        given: dict[str, set[str]] = {}
+        for section in SECTIONS:
+            found, given[section.name] = self._section(section, raw.pop(section.name, {}))
+            values_of[section.name] = {
+                option.attribute: found.get(option.attribute, option.default)
+                for option in section.options
+            }
+        init_skymodels = self._other_sections(raw)
+        self.problems += [f"{self.path}: {p}" for p in checks.problems(values_of, given)]
+        if values_of["global"]["strict"]:
+            self.problems += self.unknown
+        else:
+            self.notes += [f"{problem}; it has no effect" for problem in self.unknown]
+        if self.problems:
+            raise InputError(self.problems)
+        checks.fill_defaults(values_of)
+        sections = {
+            section.attribute: _CLASSES[section.name](**values_of[section.name])
+            for section in SECTIONS
+        }
+        return settings.Settings(
+            path=self.path, init_skymodels=init_skymodels, notes=tuple(self.notes), **sections
+        )
+
+    def _parsed(self, text: str) -> configparser.ConfigParser:
+        parser = configparser.ConfigParser(
+            interpolation=None,
+            inline_comment_prefixes=("#", ";"),
+            default_section="",
+            allow_no_value=False,
+        )
+        try:
+            parser.read_string(text, source=str(self.path))
+        except configparser.MissingSectionHeaderError as error:
+            raise InputError(
+                f"{self.path}: line {error.lineno}: {error.line.strip()!r} stands before the "
+                "first section",
+                "begin the parset with [global]",
+            ) from error
+        except configparser.DuplicateSectionError as error:
+            raise InputError(
+                f"{self.path}: line {error.lineno}: section [{error.section}] occurs twice"
+            ) from error
+        except configparser.DuplicateOptionError as error:
+            raise InputError(
+                f"{self.path}: line {error.lineno}: [{error.section}] {error.option} is given twice"
+            ) from error
+        except configparser.ParsingError as error:
+            raise InputError([
+                f"{self.path}: line {number}: cannot read {line} (option = value is expected)"
+                for number, line in error.errors
+            ]) from error
+        return parser
+
+    def _where(self, section: str, option: str = "", text: str | None = None) -> str:
+        place = f"{self.path}: [{section}]"
+        if option:
+            place += f" {option}"
+        return place if text is None else f"{place} = {text}"
+
+    # -- sections of the schema -----------------------------------------------------
+
+    def _section(
+        self, section: Section, raw: dict[str, str]
+    ) -> tuple[dict[str, Any], set[str]]:
+        """Valid values by attribute, and the attributes that are given, valid or not."""
+        found: dict[str, Any] = {}
+        given: set[str] = set()
+        for option in section.options:
+            name, text = self._take(section, option, raw)
+            if name is None or values.is_unset(text):
+                if option.required:
+                    self.problems.append(
+                        f"{self._where(section.name, option.name)}: is required"
+                        + (f", e.g. {option.name} = {option.example}" if option.example else "")
+                    )
+                continue
+            given.add(option.attribute)
+            value = self._value(section.name, option, name, text)
+            if value is not _INVALID:
+                found[option.attribute] = value
+        for name, text in raw.items():
+            self._leftover(section, name, text)
+        return found, given
+
+    def _take(
+        self, section: Section, option: Option, raw: dict[str, str]
+    ) -> tuple[str | None, str]:
+        """Name under which an option is given and its text, taken out of the section."""
+        names = [n for n in (option.attribute, *option.old_names) if n in raw]
+        texts = [raw.pop(n) for n in names]
+        if not names:
+            return None, ""
+        if len(names) > 1:
+            self.problems.append(
+                f"{self._where(section.name)}: {' and '.join(names)} are the same option; "
+                f"keep {option.name} alone"
+            )
+        elif names[0] in option.old_names:
+            self.notes.append(
+                f"{self._where(section.name)}: {names[0]} is the old name of {option.name}"
+            )
+        shown = option.name if names[0] == option.attribute else names[0]
+        return shown, texts[0]
+
+    def _value(self, section: str, option: Option, name: str, text: str) -> Any:
+        """Value of an option, or _INVALID once its problem is noted."""
+        where = self._where(section, name, text)
+        if option.attribute == "clusterdesc_file" and text in RETIRED_CLUSTERS:
+            self.notes.append(f"{where}: has no effect any more; Factor runs on this machine")
+            return option.default
+        try:
+            value = values.parse(option, text)
+        except ValueError as error:
+            self.problems.append(f"{where}: {error}")
+            return _INVALID
+        too_early = _not_available(option, value)
+        if too_early:
+            self.problems.append(f"{where}: {too_early}")
+            return _INVALID
+        if self.check_paths and isinstance(value, Path):
+            missing = values.missing_path(option, value)
+            if missing:
+                self.problems.append(f"{where}: {missing} ({value})")
+                return _INVALID
+        return value
+
+    def _leftover(self, section: Section, name: str, text: str) -> None:
+        where = self._where(section.name, name)
+        if name in RETIRED_OPTIONS:
+            self.notes.append(f"{where}: has no effect any more; it can be removed")
+            return
+        elsewhere = [s.name for s in SECTIONS for o in s.options
+                     if name in (o.attribute, *o.old_names)]
+        if elsewhere:
+            advice = f"it belongs in section [{elsewhere[0]}]"
+        else:
+            advice = _did_you_mean(name, _names(section.options))
+        self.unknown.append(f"{where} = {text}: unknown option{advice and ', '}{advice}")
+
+    # -- other sections -------------------------------------------------------------
+
+    def _other_sections(self, raw: dict[str, dict[str, str]]) -> dict[str, Path]:
+        """Sky models of the sections that are named after measurement sets."""
+        init_skymodels: dict[str, Path] = {}
+        for section, options in raw.items():
+            if INIT_SKYMODEL.name not in options and not section.endswith(MS_ENDINGS):
+                advice = _did_you_mean(section, [s.name for s in SECTIONS])
+                self.unknown.append(
+                    f"{self._where(section)}: unknown section{advice and ', '}{advice}"
+                )
+                continue
+            for name, text in options.items():
+                if name != INIT_SKYMODEL.name:
+                    advice = _did_you_mean(name, [INIT_SKYMODEL.name])
+                    self.unknown.append(
+                        f"{self._where(section, name, text)}: unknown option"
+                        f"{advice and ', '}{advice}"
+                    )
+                elif not values.is_unset(text):
+                    value = self._value(section, INIT_SKYMODEL, name, text)
+                    if value is not _INVALID:
+                        init_skymodels[Path(section).name] = value
+        return init_skymodels
+
+
+_INVALID = object()
+
+
+def _names(options: Iterable[Option]) -> list[str]:
+    return [option.name for option in options]
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    by_lower = {k.lower(): k for k in known}
+    nearest = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return f"did you mean {by_lower[nearest[0]]}?" if nearest else ""
+
+
+def _not_available(option: Option, value: Any) -> str:
+    """Why this version refuses a value that is valid in itself, or an empty text."""
+    if not option.implemented and value != option.default:
+        remedy = "" if option.default is None else f" or set it to {option.default}"
+        return f"is not available yet in this version; remove it{remedy}"
+    if option.max_items and len(value) > option.max_items:
+        return ("more than one set of facet images is not available yet in this version; "
+                "give one value")
+    return ""

@@ -1,0 +1,171 @@
+"""What a parset says, read and checked: frozen values, one class per section.
+
+Names, units, limits and defaults of the options are described in `factor.parset.schema`;
+a test holds the two against each other. Numbers that are None are Factor's to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class GlobalSettings:
+    """Section ``[global]``."""
+
+    dir_working: Path
+    dir_ms: Path
+    min_fraction_per_band: float
+    exit_on_bad_band: bool
+    skymodel_extension: str
+    chunk_size_sec: float
+    use_compression: bool
+    interactive: bool
+    keep_avg_facet_data: bool
+    keep_unavg_facet_data: bool
+    flag_abstime: str | None
+    flag_baseline: str | None
+    flag_freqrange: str | None
+    flag_expr: str | None
+    strict: bool
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """Section ``[calibration]``."""
+
+    exit_on_selfcal_failure: bool
+    skip_selfcal_check: bool
+    max_selfcal_loops: int
+    target_max_selfcal_loops: int
+    preapply_first_cal_phases: bool
+    preaverage_flux_jy: float
+    multires_selfcal: bool
+    tec_block_mhz: float
+    peel_flux_jy: float
+    solve_min_uv_lambda: float
+    spline_smooth2d: bool
+    solve_all_correlations_flux_jy: float
+    approximatetec: bool
+    maxapproxiter: int
+    maxiter: int
+    propagatesolutions: bool
+    stepsize: float
+    tolerance: float
+    phase_solver: str
+    """``scalarphase`` or ``tecandphase``."""
+    astrometry_catalogue: Path | None
+
+
+@dataclass(frozen=True)
+class ImagingSettings:
+    """Section ``[imaging]``."""
+
+    make_mosaic: bool
+    image_target_only: bool
+    wsclean_image_padding: float
+    max_peak_smearing: float
+    wsclean_nchannels_factor: int
+    fractional_bandwidth_selfcal_facet_image: float
+    wsclean_bl_averaging: bool
+    wsclean_use_idg: bool
+    idg_mode: str
+    selfcal_multiscale_scales_pixel: tuple[float, ...] | None
+    """None for ``auto``."""
+    facet_multiscale_scales_pixel: tuple[float, ...] | None
+    """None for ``auto``."""
+    selfcal_cellsize_arcsec: float
+    selfcal_robust: float
+    selfcal_min_uv_lambda: float
+    automask_facet_image: bool
+    facet_cellsize_arcsec: tuple[float, ...]
+    """One value per set of facet images, like the three that follow: all of one length."""
+    facet_robust: tuple[float, ...]
+    facet_taper_arcsec: tuple[float, ...]
+    facet_min_uv_lambda: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DirectionsSettings:
+    """Section ``[directions]``."""
+
+    directions_file: Path | None
+    faceting_skymodel: Path | None
+    max_radius_deg: float | None
+    flux_min_for_merging_jy: float
+    size_max_arcmin: float | None
+    """Not None without a directions file, like the two that follow."""
+    separation_max_arcmin: float | None
+    flux_min_jy: float | None
+    minimize_nonuniformity: bool
+    ndir_max: int | None
+    ndir_process: int | None
+    ndir_selfcal: int | None
+    faceting_radius_deg: float | None
+    check_edges: bool
+    groupings: tuple[tuple[int, int], ...]
+    """Pairs (size of a group, number of directions in such groups; 0 for all the rest)."""
+    allow_reordering: bool
+    target_ra: float | None
+    """Degrees."""
+    target_dec: float | None
+    """Degrees."""
+    target_radius_arcmin: float | None
+    target_has_own_facet: bool
+    outliers_file: Path | None
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Section ``[cluster]``."""
+
+    clusterdesc_file: str | None
+    dir_local: Path | None
+    dir_local_selfcal: Path | None
+    """Like ``dir_local`` unless it is given."""
+    ncpu: int | None
+    nthread_io: int | None
+    wsclean_fmem: float
+    ndir_per_node: int | None
+    """None for ``auto``."""
+
+
+@dataclass(frozen=True)
+class CheckfactorSettings:
+    """Section ``[checkfactor]``."""
+
+    facet_viewer: str
+    ds9_load_regions: bool
+    ds9_limits: tuple[float, float] | None
+    """Jy/beam."""
+    ds9_frames: str
+    image_display: str | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole parset.
+
+    Attributes
+    ----------
+    path : Path
+        The parset.
+    globals, calibration, imaging, directions, cluster, checkfactor
+        Its sections.
+    init_skymodels : mapping of str to Path
+        Sky models by name of the measurement set.
+    notes : tuple of str
+        What the user should know about the parset, though the run can go on.
+    """
+
+    path: Path
+    globals: GlobalSettings
+    calibration: CalibrationSettings
+    imaging: ImagingSettings
+    directions: DirectionsSettings
+    cluster: ClusterSettings
+    checkfactor: CheckfactorSettings
+    init_skymodels: Mapping[str, Path]
+    notes: tuple[str, ...] = ()

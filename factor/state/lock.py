@@ -1,0 +1,151 @@
+"""One run at a time in a working directory."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from factor.errors import FactorError
+from factor.workspace import Workspace
+
+
+@contextmanager
+def run_lock(workspace: Workspace) -> Iterator[None]:
+    """Hold the working directory for this process.
+
+    A lock that a dead process on this machine left is taken over.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The working directory; it is made when it is not there.
+
+    Raises
+    ------
+    FactorError
+        When another run holds it: which host, process, since when, and what to do.
+    """
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    path = workspace.lock
+    content = _acquire(path)
+    try:
+        yield
+    finally:
+        if _read(path) == content:
+            path.unlink(missing_ok=True)
+
+
+def _acquire(path: Path) -> str:
+    content = json.dumps(
+        {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "process_start": _process_start(os.getpid()),
+            "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+    )
+    for _ in range(3):
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            _clear_if_stale(path)
+            continue
+        except OSError as error:
+            raise FactorError(
+                f"{path} can't be made: {error.strerror or error}",
+                "dir_working must be a directory in which files can be written",
+            ) from error
+        try:
+            os.write(descriptor, content.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return content
+    raise FactorError(f"{path}: several runs are starting here at once", "start one of them again")
+
+
+def _clear_if_stale(path: Path) -> None:
+    """Remove a dead process' lock; raise when its run may be alive."""
+    try:
+        stream = path.open(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    with stream:
+        # Two runs that find the same stale lock: only one may remove it.
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        text = stream.read()
+        if not text:
+            # Its owner is between making and filling it.
+            time.sleep(0.5)
+            text = stream.read()
+        holder = _parse(text)
+        if _is_alive(holder):
+            raise _busy(path, holder)
+        try:
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                path.unlink()
+        except FileNotFoundError:
+            return
+
+
+def _is_alive(holder: dict[str, Any]) -> bool:
+    """Tell whether a lock's process may still run; unknown counts as alive."""
+    pid = holder.get("pid")
+    if holder.get("host") != socket.gethostname() or not isinstance(pid, int):
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    start = holder.get("process_start")
+    return not start or _process_start(pid) in ("", start)
+
+
+def _process_start(pid: int) -> str:
+    """Give the start of a process in clock ticks since boot, to tell a reused pid; '' if unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+    return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
+
+
+def _busy(path: Path, holder: dict[str, Any]) -> FactorError:
+    host, pid = holder.get("host", "an unknown host"), holder.get("pid", "unknown")
+    since = holder.get("since", "an unknown time")
+    here = host == socket.gethostname()
+    return FactorError(
+        f"{path.parent} is in use: another run holds {path} (host {host}, process {pid}, since {since})",
+        f"wait for it, or stop it with 'kill {pid}'"
+        if here
+        else f"wait for it; if it is certain that no run works here any more, delete {path}",
+    )
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

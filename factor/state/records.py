@@ -1,0 +1,178 @@
+"""What an operation did on a direction: values that are kept as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast, get_args
+
+Status = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A finished step: it is skipped as long as its fingerprint holds and its outputs are there.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Digest of the step's options and of what it reads.
+    outputs : tuple of str
+        Its files, as `Workspace.relative` writes them.
+    started, finished : str
+        ISO 8601 in UTC.
+    cpu_s : float
+        User and system time, children included.
+    peak_memory_mb : float
+        Largest memory of its process tree.
+    log : str
+        The log that has everything the tool said.
+    """
+
+    fingerprint: str
+    outputs: tuple[str, ...]
+    started: str = ""
+    finished: str = ""
+    cpu_s: float = 0.0
+    peak_memory_mb: float = 0.0
+    log: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the JSON-able form."""
+        return {
+            "fingerprint": self.fingerprint,
+            "outputs": list(self.outputs),
+            "started": self.started,
+            "finished": self.finished,
+            "cpu_s": self.cpu_s,
+            "peak_memory_mb": self.peak_memory_mb,
+            "log": self.log,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> StepRecord:
+        """Inverse of `to_json`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            When an entry is missing or of the wrong kind.
+        """
+        return cls(
+            fingerprint=_text(content, "fingerprint"),
+            outputs=tuple(str(name) for name in content["outputs"]),
+            started=_text(content, "started"),
+            finished=_text(content, "finished"),
+            cpu_s=float(content["cpu_s"]),
+            peak_memory_mb=float(content["peak_memory_mb"]),
+            log=_text(content, "log"),
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """The state of one operation on one direction.
+
+    Attributes
+    ----------
+    operation, direction : str
+        What was done, and to which direction (``field`` for the whole field).
+    status : {'running', 'done', 'failed'}
+        ``running`` also stands in a record whose run was killed.
+    started, finished : str
+        ISO 8601 in UTC; ``finished`` is empty while it runs.
+    settings : mapping
+        The options that shaped it.
+    inputs : mapping
+        Fingerprints of what it was made from.
+    steps : mapping of str to StepRecord
+        Its finished steps by name, in order.
+    results : mapping
+        JSON-able: verdict, products.
+    error : str
+        Why it failed.
+    """
+
+    operation: str
+    direction: str
+    status: Status
+    started: str
+    finished: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, StepRecord] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    def with_step(self, name: str, step: StepRecord) -> Record:
+        """Give this record with one more finished step.
+
+        Parameters
+        ----------
+        name : str
+            Name of the step; an older one of that name is replaced.
+        step : StepRecord
+            What it did.
+
+        Returns
+        -------
+        Record
+        """
+        return replace(self, steps={**self.steps, name: step})
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the JSON-able form."""
+        return {
+            "operation": self.operation,
+            "direction": self.direction,
+            "status": self.status,
+            "started": self.started,
+            "finished": self.finished,
+            "settings": dict(self.settings),
+            "inputs": dict(self.inputs),
+            "steps": {name: step.to_json() for name, step in self.steps.items()},
+            "results": dict(self.results),
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Record:
+        """Inverse of `to_json`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            When an entry is missing or of the wrong kind.
+        """
+        status = _text(content, "status")
+        if status not in get_args(Status):
+            raise ValueError(f"status '{status}'")
+        return cls(
+            operation=_text(content, "operation"),
+            direction=_text(content, "direction"),
+            status=cast(Status, status),
+            started=_text(content, "started"),
+            finished=_text(content, "finished"),
+            settings=_mapping(content, "settings"),
+            inputs=_mapping(content, "inputs"),
+            steps={
+                name: StepRecord.from_json(step)
+                for name, step in _mapping(content, "steps").items()
+            },
+            results=_mapping(content, "results"),
+            error=_text(content, "error"),
+        )
+
+
+def _text(content: Mapping[str, Any], key: str) -> str:
+    value = content[key]
+    if not isinstance(value, str):
+        raise TypeError(f"'{key}' is not a text")
+    return value
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = content[key]
+    if not isinstance(value, dict):
+        raise TypeError(f"'{key}' is not a mapping")
+    return value

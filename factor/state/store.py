@@ -1,0 +1,213 @@
+"""JSON on disk that is either the old or the new one, and the records of all operations in it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from factor.errors import FactorError
+from factor.state.records import Record
+from factor.workspace import OPERATIONS, Workspace
+
+#: Format of the records' files; a newer one is refused.
+RECORD_VERSION = 1
+
+
+def write_json(path: Path, content: Mapping[str, Any], version: int) -> None:
+    """Write a JSON file atomically: whoever reads it finds the old or the new one, never a part.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made when it is not there.
+    content : mapping
+        What to write; paths become strings, non-finite numbers null.
+    version : int
+        Number of the format, kept in the file as ``version``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = _plain({"version": version, **content})
+    text = json.dumps(plain, indent=1, allow_nan=False) + "\n"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise FactorError(
+            f"{path} can't be written: {error.strerror or error}",
+            "make room or correct the permissions, then run again",
+        ) from error
+    sync_folder(path.parent)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the file system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: Path, version: int, remedy: str) -> dict[str, Any] | None:
+    """Read a JSON file of `write_json`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    version : int
+        Newest format that is understood.
+    remedy : str
+        What the user can do when the file is broken.
+
+    Returns
+    -------
+    dict or None
+        The content, with ``version``; None when there is no such file.
+
+    Raises
+    ------
+    FactorError
+        When the file is half-written, not JSON, or of a newer format.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FactorError(f"{path} can't be read: {error}", remedy) from error
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FactorError(f"{path} is damaged (line {error.lineno}: {error.msg})", remedy) from error
+    found = content.get("version") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(found, int):
+        raise FactorError(f"{path} is not a state file of Factor: it names no version", remedy)
+    if found > version:
+        raise FactorError(
+            f"{path} has format {found}, this Factor knows formats up to {version}",
+            "go on with the newer Factor that wrote it, or start in another working directory",
+        )
+    return content
+
+
+class StateStore:
+    """The records of a run's operations, one JSON file per operation and direction.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The working directory.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+
+    def load(self, operation: str, direction: str) -> Record | None:
+        """Read one record.
+
+        Parameters
+        ----------
+        operation, direction : str
+            What it is of, e.g. ``"facetselfcal"``, ``"facet_patch_12"``.
+
+        Returns
+        -------
+        Record or None
+            None when the operation never started.
+
+        Raises
+        ------
+        FactorError
+            When the file is damaged or of a newer format.
+        """
+        return self._read(self._workspace.record(operation, direction))
+
+    def save(self, record: Record) -> None:
+        """Write one record atomically, in place of an older one.
+
+        Parameters
+        ----------
+        record : Record
+            What to keep.
+        """
+        path = self._workspace.record(record.operation, record.direction)
+        with self._lock:
+            write_json(path, record.to_json(), RECORD_VERSION)
+
+    def all(self) -> tuple[Record, ...]:
+        """Read every record, sorted by operation in the order of a run, then direction."""
+        records = []
+        for path in sorted(self._workspace.state.glob("*/*.json")):
+            record = None if path.name.startswith(".") else self._read(path)
+            if record is not None:
+                records.append(record)
+        return tuple(sorted(records, key=_order))
+
+    def delete(self, operation: str, direction: str) -> bool:
+        """Forget one record.
+
+        Parameters
+        ----------
+        operation, direction : str
+            What it is of.
+
+        Returns
+        -------
+        bool
+            False when there was none.
+        """
+        path = self._workspace.record(operation, direction)
+        with self._lock:
+            if not path.exists():
+                return False
+            path.unlink()
+            sync_folder(path.parent)
+        return True
+
+    def _read(self, path: Path) -> Record | None:
+        remedy = f"delete {path}: the operation then starts again"
+        content = read_json(path, RECORD_VERSION, remedy)
+        if content is None:
+            return None
+        try:
+            return Record.from_json(content)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FactorError(f"{path} is damaged: wrong or missing entry {error}", remedy) from error
+
+
+def _order(record: Record) -> tuple[int, str, str]:
+    # Operations of several imaging sets are named <operation>_<set>.
+    base = record.operation.split("_", 1)[0]
+    rank = OPERATIONS.index(base) if base in OPERATIONS else len(OPERATIONS)
+    return rank, record.operation, record.direction

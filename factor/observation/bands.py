@@ -141,8 +141,7 @@ def find_measurement_sets(dir_ms: Path) -> list[Path]:
     }
     if not found:
         raise InputError(
-            f"dir_ms = {dir_ms}: no measurement set in it or in its Band_* folders "
-            f"({', '.join(MS_PATTERNS)})"
+            f"dir_ms = {dir_ms}: no measurement set in it or in its Band_* folders ({', '.join(MS_PATTERNS)})"
         )
     return sorted(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import asin, cos, degrees, radians, sin, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,7 +137,7 @@ def _file_problems(info: MsInfo) -> list[str]:
 
 
 def _gap_problems(info: MsInfo) -> list[str]:
-    steps = [b - a for a, b in zip(info.freqs_hz, info.freqs_hz[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(info.freqs_hz)]
     gaps = [
         f"{info.freqs_hz[i] / 1e6:.4f}-{info.freqs_hz[i + 1] / 1e6:.4f} MHz"
         for i, step in enumerate(steps)
@@ -184,8 +185,7 @@ def _station_problems(info: MsInfo, infos: Sequence[MsInfo]) -> list[str]:
         if other is info:
             return []
         together = (
-            other.times_mjd_s[0] <= info.times_mjd_s[-1]
-            and info.times_mjd_s[0] <= other.times_mjd_s[-1]
+            other.times_mjd_s[0] <= info.times_mjd_s[-1] and info.times_mjd_s[0] <= other.times_mjd_s[-1]
         )
         if not together:
             continue
@@ -223,7 +223,7 @@ def _band_problems(groups: Sequence[Sequence[MsInfo]]) -> list[str]:
             if twice is not None:
                 problems.append(f"{info.path}: same frequency and times as {twice.path}")
             taken.update(dict.fromkeys(slots, info))
-    for lower, upper in zip(groups, groups[1:], strict=False):
+    for lower, upper in pairwise(groups):
         low, high = lower[0], upper[0]
         half = 0.5 * (low.chan_width_hz + high.chan_width_hz)
         if high.freqs_hz[0] - low.freqs_hz[-1] < 0.99 * half:
@@ -259,23 +259,17 @@ def _make_bands(
             else:
                 warnings.append(f"{text}: the band is skipped")
             continue
-        skymodel = _find_skymodel(
-            group, settings.init_skymodels, settings.globals.skymodel_extension
-        )
+        skymodel = _find_skymodel(group, settings.init_skymodels, settings.globals.skymodel_extension)
         if isinstance(skymodel, str):
             problems.append(f"{name}: {skymodel}")
             continue
         bands.append(
-            BandInput(
-                name, group[0].freqs_hz, group[0].chan_width_hz, skymodel, flagged, tuple(group)
-            )
+            BandInput(name, group[0].freqs_hz, group[0].chan_width_hz, skymodel, flagged, tuple(group))
         )
     return bands, problems, warnings
 
 
-def _find_skymodel(
-    group: Sequence[MsInfo], named: Mapping[str, Path], extension: str
-) -> Path | str:
+def _find_skymodel(group: Sequence[MsInfo], named: Mapping[str, Path], extension: str) -> Path | str:
     """Give the band's sky model, or what is wrong."""
     for info in group:
         for key in (info.path.name, info.path.stem):
@@ -324,7 +318,7 @@ def skymodel_problem(path: Path) -> str:
     content += [line for line in lines if line.startswith("#") and "format" in line.lower()]
     if not any("format" in line.lower() for line in content):
         return f"sky model {path} has no line 'format = ...'"
-    if len(content) < 2:  # noqa: PLR2004
+    if len(content) < 2:
         return f"sky model {path} holds no source"
     return ""
 

@@ -146,9 +146,7 @@ def load_observation(workspace: Workspace) -> Observation:
     """
     notes = _existing_notes(workspace)
     if not notes:
-        raise InputError(
-            f"{workspace.chunks}: no chunks there", "run Factor with dir_ms set to the input"
-        )
+        raise InputError(f"{workspace.chunks}: no chunks there", "run Factor with dir_ms set to the input")
     return _observation(notes, workspace)
 
 
@@ -272,8 +270,7 @@ def _read_note(path: Path) -> ChunkNote:
         content: dict[str, Any] = json.loads(main.getkeyword(CHUNK_KEYWORD))
     if content["version"] > CHUNK_VERSION:
         raise InputError(
-            f"{path} was made by a newer Factor (format {content['version']}, known: "
-            f"{CHUNK_VERSION})",
+            f"{path} was made by a newer Factor (format {content['version']}, known: {CHUNK_VERSION})",
             "go on with that Factor, or use another working directory",
         )
     return ChunkNote(**content)
@@ -309,8 +306,10 @@ def _differences(old: ChunkNote, new: ChunkNote) -> list[str]:
             f"input now has {len(new.freqs_hz)} from {new.freqs_hz[0] / 1e6:.4f} MHz"
         )
     shift = new.first_slot_mjd_s - old.first_slot_mjd_s
-    if old.n_slots != new.n_slots or abs(shift) > _SAME_TIME_S or (
-        abs(old.interval_s - new.interval_s) * old.n_slots > _SAME_TIME_S
+    if (
+        old.n_slots != new.n_slots
+        or abs(shift) > _SAME_TIME_S
+        or (abs(old.interval_s - new.interval_s) * old.n_slots > _SAME_TIME_S)
     ):
         found.append(
             f"made with {old.n_slots} time slots of {old.interval_s:.4f} s, now it would have "
@@ -323,8 +322,7 @@ def _differences(old: ChunkNote, new: ChunkNote) -> list[str]:
         # Another name is a chunk of this file in place of the file, or the other way round.
         if known is not None and known["n_rows"] != source["n_rows"]:
             found.append(
-                f"made from {source['name']} with {known['n_rows']} rows, it now has "
-                f"{source['n_rows']}"
+                f"made from {source['name']} with {known['n_rows']} rows, it now has {source['n_rows']}"
             )
     return found
 
@@ -347,9 +345,7 @@ def _copy_skymodel(source: Path, target: Path) -> None:
     """Copy a sky model once: what was subtracted does not change during a run."""
     if target.exists():
         if target.read_bytes() != source.read_bytes():
-            raise InputError(
-                f"{source} differs from {target}, with which the chunks were made", _REMEDY
-            )
+            raise InputError(f"{source} differs from {target}, with which the chunks were made", _REMEDY)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.part")

@@ -186,8 +186,13 @@ def _create(draft: Path, source: Table, job: CopyJob, n_rows: int) -> Table:
     managers = {}
     for name, (kind, n_bytes, shape) in shapes.items():
         description[name] = tables.makearrcoldesc(
-            name, 0.0 if kind != "boolean" else False, shape=list(shape), valuetype=kind,
-            options=4, datamanagertype="TiledColumnStMan", datamanagergroup=f"Tiled{name}",
+            name,
+            0.0 if kind != "boolean" else False,
+            shape=list(shape),
+            valuetype=kind,
+            options=4,
+            datamanagertype="TiledColumnStMan",
+            datamanagergroup=f"Tiled{name}",
         )["desc"]
         row_bytes = n_bytes * shape[0] * (shape[1] if len(shape) > 1 else 1)
         tile_rows = max(1, min(n_rows, int(_TILE_BYTES / row_bytes)))
@@ -245,11 +250,13 @@ def _copy_subtables(source: Table, target: Table, draft: Path) -> None:
         target.putkeyword(key, f"Table: {name}")
 
 
-def _copy_rows(
-    job: CopyJob, sources: Sequence[Table], rows: Sequence[Rows], target: Table
-) -> None:
-    arrays = {"UVW": ("UVW",), "FLAG": ("FLAG",), "WEIGHT_SPECTRUM": ("WEIGHT_SPECTRUM",),
-              job.column: ("DATA", "CORRECTED_DATA")}
+def _copy_rows(job: CopyJob, sources: Sequence[Table], rows: Sequence[Rows], target: Table) -> None:
+    arrays = {
+        "UVW": ("UVW",),
+        "FLAG": ("FLAG",),
+        "WEIGHT_SPECTRUM": ("WEIGHT_SPECTRUM",),
+        job.column: ("DATA", "CORRECTED_DATA"),
+    }
     arrays.update({name: (name,) for name in _SCALARS})
     arrays.update({name: (name,) for name in ("WEIGHT", "SIGMA")})
     for source, row_map in zip(sources, rows, strict=True):
@@ -259,9 +266,7 @@ def _copy_rows(
                 _copy_column(source, name, row_map, target, targets)
 
 
-def _copy_column(
-    source: Table, name: str, row_map: Rows, target: Table, targets: tuple[str, ...]
-) -> None:
+def _copy_column(source: Table, name: str, row_map: Rows, target: Table, targets: tuple[str, ...]) -> None:
     import numpy as np
 
     sample = np.asarray(source.getcell(name, int(row_map.max())))
@@ -341,7 +346,5 @@ def _interpolated_uvw(job: CopyJob, missing: Rows, n_baselines: int, target: Tab
         if known.all() or not known.any():
             continue
         for axis in range(3):
-            uvw[~known, baseline, axis] = np.interp(
-                slots[~known], slots[known], uvw[known, baseline, axis]
-            )
+            uvw[~known, baseline, axis] = np.interp(slots[~known], slots[known], uvw[known, baseline, axis])
     return uvw.reshape(-1, 3)

@@ -180,15 +180,10 @@ def _cut(n_slots: int, interval_s: float, chunk_size_s: float) -> list[tuple[int
         return [(0, n_slots)]
     pieces = int(length / chunk_size_s)
     each = int(chunk_size_s / interval_s)
-    return [
-        (piece * each, each if piece < pieces - 1 else n_slots - piece * each)
-        for piece in range(pieces)
-    ]
+    return [(piece * each, each if piece < pieces - 1 else n_slots - piece * each) for piece in range(pieces)]
 
 
-def _files(
-    scan: Sequence[_Segment], first: float, last: float, half: float
-) -> tuple[FilePlan, ...]:
+def _files(scan: Sequence[_Segment], first: float, last: float, half: float) -> tuple[FilePlan, ...]:
     """What each band has between two slots."""
     found: dict[str, tuple[BandInput, list[MsInfo]]] = {}
     for segment in scan:

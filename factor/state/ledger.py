@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,9 +119,7 @@ class Ledger:
         standing = sorted((entry.direction, entry.identity) for entry in self.subtracted())
         return hashlib.sha256(json.dumps(standing).encode()).hexdigest()[:20]
 
-    def apply(
-        self, direction: str, difference: Difference, sign: Literal[-1, 1], identity: str
-    ) -> bool:
+    def apply(self, direction: str, difference: Difference, sign: Literal[-1, 1], identity: str) -> bool:
         """Subtract a difference from CORRECTED_DATA, or add it back.
 
         Parameters
@@ -167,7 +165,7 @@ class Ledger:
             raise
         _instant("computed")
         if sign == -1:
-            when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            when = datetime.now(UTC).isoformat(timespec="seconds")
             entries = (*state.entries, Subtraction(direction, identity, when))
         else:
             entries = tuple(entry for entry in state.entries if entry.direction != direction)
@@ -257,9 +255,7 @@ class Ledger:
             shape = (chunk.nrows(), *chunk.getcell(_RESIDUAL, 0).shape)
             self._check_shape(shape, source, difference)
             first, last = (difference.start_channel, 0), (difference.stop_channel - 1, shape[2] - 1)
-            pending = np.lib.format.open_memmap(
-                self.pending, mode="w+", dtype=np.complex64, shape=shape
-            )
+            pending = np.lib.format.open_memmap(self.pending, mode="w+", dtype=np.complex64, shape=shape)
             for start, count in _blocks(shape[0], n_chan * shape[2]):
                 change = source.getcolslice(difference.column, first, last, (), start, count)
                 old = chunk.getcol(_RESIDUAL, start, count)

@@ -8,8 +8,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def _acquire(path: Path) -> str:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "process_start": _process_start(os.getpid()),
-            "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
     )
     for _ in range(3):
@@ -80,10 +80,8 @@ def _clear_if_stale(path: Path) -> None:
         return
     with stream:
         # Two runs that find the same stale lock: only one may remove it.
-        try:
+        with suppress(OSError):
             fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError:
-            pass
         text = stream.read()
         if not text:
             # Its owner is between making and filling it.

@@ -155,10 +155,7 @@ class Record:
             finished=_text(content, "finished"),
             settings=_mapping(content, "settings"),
             inputs=_mapping(content, "inputs"),
-            steps={
-                name: StepRecord.from_json(step)
-                for name, step in _mapping(content, "steps").items()
-            },
+            steps={name: StepRecord.from_json(step) for name, step in _mapping(content, "steps").items()},
             results=_mapping(content, "results"),
             error=_text(content, "error"),
         )

@@ -1,0 +1,220 @@
+"""Pictures of FITS images."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factor.products.images import Image, image_noise, read_image
+from factor.products.masks import Vertices
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+_MOST_PIXELS = 900
+_LOW_SIGMA, _HIGH_SIGMA = -3.0, 30.0
+_TICKS_SIGMA = (-3, 0, 3, 10, 30)
+_COLOURS = "inferno"
+_WIDTH_INCH = 6.5
+_DPI = 110
+_OUTLINE = "#35c9ff"
+
+
+def plot_image(
+    path_fits: Path,
+    path_png: Path,
+    *,
+    outline: Vertices | None = None,
+    outlines: Mapping[str, Vertices] | None = None,
+    title: str = "",
+    noise: float | None = None,
+) -> None:
+    """Picture of one image, from -3 to 30 times the noise on an arcsinh scale.
+
+    Parameters
+    ----------
+    path_fits, path_png : Path
+    outline : sequence of (ra_deg, dec_deg), optional
+        A polygon to draw, e.g. the facet.
+    outlines : mapping of name to sequence of (ra_deg, dec_deg), optional
+        More polygons, with their names.
+    title : str
+        The file's name when empty.
+    noise : float, optional
+        Noise that sets the scale, in the image's unit; measured when None.
+
+    Raises
+    ------
+    FactorError
+        When the image can't be read.
+    """
+    image = read_image(path_fits)
+    figure = _figure(_WIDTH_INCH, 0.86 * _WIDTH_INCH)
+    data, wcs = _decimated(image)
+    axes = figure.add_axes((0.13, 0.1, 0.72, 0.82), projection=wcs)
+    shown = _show(axes, data, noise if noise is not None else image_noise(image.data))
+    _label_axes(axes, title or path_fits.stem)
+    _draw_beam(axes, image)
+    if outline is not None:
+        _draw_outline(axes, wcs, outline, "")
+    for name, vertices in (outlines or {}).items():
+        _draw_outline(axes, wcs, vertices, name)
+    _colour_bar(figure, shown, (0.865, 0.1, 0.025, 0.82), _unit(image))
+    _save(figure, path_png)
+
+
+def compare_images(
+    left: tuple[str, Path],
+    right: tuple[str, Path],
+    facets: Mapping[str, Vertices],
+    path_png: Path,
+    *,
+    noise: float | None = None,
+) -> None:
+    """Two images of the same field side by side, on one scale, with the facets drawn.
+
+    Parameters
+    ----------
+    left, right : (title, path)
+    facets : mapping of name to sequence of (ra_deg, dec_deg)
+    path_png : Path
+    noise : float, optional
+        Noise that sets the scale of both; that of the right one when None.
+    """
+    images = [read_image(path) for _, path in (left, right)]
+    noises = [image_noise(image.data) for image in images]
+    figure = _figure(2.0 * _WIDTH_INCH, _WIDTH_INCH)
+    shown = None
+    for i, ((title, _), image) in enumerate(zip((left, right), images, strict=True)):
+        data, wcs = _decimated(image)
+        axes = figure.add_axes((0.06 + 0.44 * i, 0.09, 0.42, 0.83), projection=wcs)
+        shown = _show(axes, data, noise if noise is not None else noises[1])
+        _label_axes(axes, f"{title}: noise {1e3 * noises[i]:.3g} mJy/beam", bare_left=i > 0)
+        _draw_beam(axes, image)
+        for name, vertices in facets.items():
+            _draw_outline(axes, wcs, vertices, name)
+    _colour_bar(figure, shown, (0.927, 0.09, 0.012, 0.83), _unit(images[1]))
+    _save(figure, path_png)
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Without pyplot: no global state, so pictures can be made in threads.
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _decimated(image: Image) -> tuple[NDArray[np.float32], WCS]:
+    """The image in few enough pixels for a picture, and the coordinates of these.
+
+    Every cell shows one of its pixels, or its brightest one where that is a source: means
+    would wash out the points that most sources are, maxima everywhere would lift the noise.
+    """
+    step = math.ceil(max(image.data.shape) / _MOST_PIXELS)
+    if step <= 1:
+        return image.data, image.wcs
+    ny, nx = (n // step for n in image.data.shape)
+    cells = image.data[: ny * step, : nx * step].reshape(ny, step, nx, step)
+    sample = cells[:, step // 2, :, step // 2].copy()
+    high = cells[:, 0, :, 0].copy()
+    for y in range(step):
+        for x in range(step):
+            np.fmax(high, cells[:, y, :, x], out=high)
+    peaks = high > 6.0 * image_noise(image.data)
+    sample[peaks] = high[peaks]
+    wcs = image.wcs.deepcopy()
+    wcs.wcs.crpix = (wcs.wcs.crpix - 0.5) / step + 0.5
+    wcs.wcs.cdelt = wcs.wcs.cdelt * step
+    wcs.wcs.set()
+    return sample, wcs
+
+
+def _show(axes: Any, data: NDArray[np.float32], noise: float) -> Any:
+    from matplotlib.colors import AsinhNorm
+
+    milli = data * 1e3
+    unit = 1e3 * noise if noise > 0 else max(float(np.nanmax(np.abs(milli))), 1e-3) / _HIGH_SIGMA
+    norm = AsinhNorm(3.0 * unit, vmin=_LOW_SIGMA * unit, vmax=_HIGH_SIGMA * unit)
+    axes.set_facecolor("#dddddd")
+    return axes.imshow(
+        milli, origin="lower", norm=norm, cmap=_COLOURS, interpolation="nearest", aspect="equal"
+    )
+
+
+def _label_axes(axes: Any, title: str, *, bare_left: bool = False) -> None:
+    axes.set_title(title, fontsize=10)
+    ra, dec = axes.coords[0], axes.coords[1]
+    ra.set_axislabel("Right ascension (J2000)")
+    dec.set_axislabel("" if bare_left else "Declination (J2000)")
+    dec.set_ticklabel_visible(not bare_left)
+    for axis in (ra, dec):
+        axis.set_ticklabel(size=8, exclude_overlapping=True)
+    axes.coords.grid(color="white", alpha=0.15, linestyle="-", linewidth=0.5)
+
+
+def _draw_beam(axes: Any, image: Image) -> None:
+    """The restoring beam, true to scale, in the lower left corner."""
+    from matplotlib.patches import Ellipse
+
+    if image.beam is None:
+        return
+    ny, nx = image.data.shape
+    scale = 1.0 / math.ceil(max(ny, nx) / _MOST_PIXELS) / image.cellsize_deg
+    major, minor = image.beam.bmaj_deg * scale, image.beam.bmin_deg * scale
+    x, y = (0.03 * axes.get_xlim()[1] + major, 0.03 * axes.get_ylim()[1] + major)
+    # A position angle counts from north (up) to east (left): counter-clockwise.
+    patch = Ellipse(
+        (x, y), minor, major, angle=image.beam.bpa_deg, facecolor="white", edgecolor="black", lw=0.5
+    )
+    axes.add_patch(patch)
+
+
+def _draw_outline(axes: Any, wcs: WCS, vertices: Vertices, name: str) -> None:
+    sky = np.asarray([*vertices, vertices[0]], dtype=np.float64)
+    x, y = wcs.world_to_pixel_values(sky[:, 0], sky[:, 1])
+    limits = (axes.get_xlim(), axes.get_ylim())
+    axes.plot(x, y, color=_OUTLINE, linewidth=0.9)
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
+    if name:
+        axes.text(
+            float(np.mean(x[:-1])), float(np.mean(y[:-1])), name,
+            color=_OUTLINE, fontsize=7, ha="center", va="center", clip_on=True,
+        )  # fmt: skip
+
+
+def _unit(image: Image) -> str:
+    unit = image.unit or "Jy/beam"
+    return "mJy/beam" if unit.upper() == "JY/BEAM" else f"10$^{{-3}}$ {unit}"
+
+
+def _colour_bar(figure: Any, shown: Any, place: tuple[float, float, float, float], label: str) -> None:
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    bar = figure.colorbar(shown, cax=figure.add_axes(place))
+    unit = shown.norm.vmax / _HIGH_SIGMA
+    ticks = [unit * step for step in _TICKS_SIGMA]
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.set_label(label, fontsize=9, labelpad=-2)
+    bar.ax.tick_params(labelsize=8)
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        figure.savefig(draft, dpi=_DPI, format="png")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

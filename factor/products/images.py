@@ -1,0 +1,302 @@
+"""FITS images: reading, writing, and the few numbers that decisions rest on."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factor.errors import FactorError
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+    from astropy.wcs import WCS
+
+#: From the median absolute deviation to the standard deviation of Gaussian noise.
+MAD_TO_SIGMA = 1.4826
+
+_NOISE_SAMPLES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Beam:
+    """A Gaussian restoring beam; the position angle runs from north through east."""
+
+    bmaj_deg: float
+    bmin_deg: float
+    bpa_deg: float
+
+    @property
+    def solid_angle_deg2(self) -> float:
+        """Integral of the beam, square degrees."""
+        return math.pi * self.bmaj_deg * self.bmin_deg / (4.0 * math.log(2.0))
+
+
+@dataclass(frozen=True)
+class SkyGrid:
+    """A SIN-projected pixel grid, north up and east left, laid out as WSClean does.
+
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        The tangent point, on the middle of pixel (nx // 2, ny // 2), counted from 0.
+    nx, ny : int
+        Number of pixels in RA and Dec.
+    cellsize_arcsec : float
+        Side of a pixel at the tangent point.
+    """
+
+    ra_deg: float
+    dec_deg: float
+    nx: int
+    ny: int
+    cellsize_arcsec: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the array: (ny, nx)."""
+        return (self.ny, self.nx)
+
+    @property
+    def cellsize_deg(self) -> float:
+        return self.cellsize_arcsec / 3600.0
+
+    def header(self, freq_hz: float | None = None, bandwidth_hz: float = 1.0) -> Header:
+        """Header with the axes RA and Dec, and FREQ and STOKES when a frequency is given."""
+        from astropy.io.fits import Header
+
+        header = Header()
+        axes: list[tuple[str, float, float, float, str]] = [
+            ("RA---SIN", self.ra_deg % 360.0, self.nx // 2 + 1.0, -self.cellsize_deg, "deg"),
+            ("DEC--SIN", self.dec_deg, self.ny // 2 + 1.0, self.cellsize_deg, "deg"),
+        ]
+        if freq_hz is not None:
+            axes.append(("FREQ", freq_hz, 1.0, bandwidth_hz, "Hz"))
+            axes.append(("STOKES", 1.0, 1.0, 1.0, ""))
+        for i, (ctype, value, pixel, delta, unit) in enumerate(axes, 1):
+            header[f"CTYPE{i}"] = ctype
+            header[f"CRVAL{i}"] = value
+            header[f"CRPIX{i}"] = pixel
+            header[f"CDELT{i}"] = delta
+            header[f"CUNIT{i}"] = unit
+        header["RADESYS"] = "FK5"
+        header["EQUINOX"] = 2000.0
+        if freq_hz is not None:
+            header["SPECSYS"] = "TOPOCENT"
+            header["RESTFRQ"] = (freq_hz, "Hz, weighted mean of the data")
+        return header
+
+    @property
+    def wcs(self) -> WCS:
+        """The two celestial axes."""
+        from astropy.wcs import WCS
+
+        return WCS(self.header())
+
+
+@dataclass(frozen=True)
+class Image:
+    """One plane of a FITS image.
+
+    Attributes
+    ----------
+    data : ndarray of float32, shape (ny, nx)
+    header : astropy.io.fits.Header
+        As it was in the file.
+    wcs : astropy.wcs.WCS
+        Its two celestial axes.
+    beam : Beam or None
+        The restoring beam, None when the header has none.
+    freq_hz : float
+        0 when the header has none.
+    """
+
+    path: Path
+    data: NDArray[np.float32]
+    header: Header
+    wcs: WCS
+    beam: Beam | None
+    freq_hz: float
+
+    @property
+    def cellsize_deg(self) -> float:
+        return float(abs(self.wcs.wcs.cdelt[1]))
+
+    @property
+    def unit(self) -> str:
+        return str(self.header.get("BUNIT", "")).strip()
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The brightest pixel."""
+
+    value: float
+    x: int
+    y: int
+    ra_deg: float
+    dec_deg: float
+
+
+def _header_frequency(header: Header) -> float:
+    for i in range(1, int(header.get("NAXIS", 0)) + 1):
+        if str(header.get(f"CTYPE{i}", "")).startswith("FREQ"):
+            return float(header[f"CRVAL{i}"])
+    return float(header.get("RESTFRQ", header.get("RESTFREQ", 0.0)))
+
+
+def read_image(path: Path) -> Image:
+    """Read the first plane of a FITS image.
+
+    Raises
+    ------
+    FactorError
+        When the file is missing, no FITS image or cut short.
+    """
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            header = hdus[0].header.copy()
+            raw = hdus[0].data
+    except (OSError, TypeError, ValueError) as error:
+        raise FactorError(f"{path}: can't be read as a FITS image: {error}") from error
+    if raw is None or raw.ndim < 2:
+        raise FactorError(f"{path}: holds no image")
+    plane = raw.reshape((-1, *raw.shape[-2:]))[0]
+    beam = None
+    if header.get("BMAJ", 0.0) > 0 and header.get("BMIN", 0.0) > 0:
+        beam = Beam(float(header["BMAJ"]), float(header["BMIN"]), float(header.get("BPA", 0.0)))
+    data = np.ascontiguousarray(plane, dtype=np.float32)
+    # Without repairs of dates, which are none of its business and make it warn.
+    wcs = WCS(header, fix=False).celestial
+    return Image(path, data, header, wcs, beam, _header_frequency(header))
+
+
+def write_image(path: Path, data: NDArray[Any], header: Header, table: Any = None) -> None:
+    """Write a FITS image whole or not at all, replacing what was there.
+
+    Parameters
+    ----------
+    path : Path
+    data : ndarray, shape (ny, nx)
+        Written with degenerate axes in front when the header describes four axes.
+    header : astropy.io.fits.Header
+    table : astropy.io.fits.BinTableHDU, optional
+        An extension to write behind it.
+    """
+    from astropy.io import fits
+
+    full = data[np.newaxis, np.newaxis] if "CTYPE4" in header else data
+    hdus = fits.HDUList([fits.PrimaryHDU(full, header)])
+    if table is not None:
+        hdus.append(table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        hdus.writeto(draft, overwrite=True, output_verify="fix")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def image_noise(data: NDArray[Any], iterations: int = 5) -> float:
+    """Noise of an image: 1.4826 x MAD, sources beyond 5 sigma left out, blanks ignored.
+
+    Images of more than two million pixels are sampled. 0 when there is no finite pixel.
+    """
+    step = max(1, math.isqrt(data.size // _NOISE_SAMPLES))
+    values = data[::step, ::step] if data.ndim == 2 else data
+    values = values[np.isfinite(values)]
+    noise = 0.0
+    for _ in range(iterations):
+        if values.size == 0:
+            return 0.0
+        middle = np.median(values)
+        deviation = np.abs(values - middle)
+        noise = MAD_TO_SIGMA * float(np.median(deviation))
+        kept = values[deviation <= 5.0 * noise]
+        if noise == 0.0 or kept.size == values.size:
+            break
+        values = kept
+    return noise
+
+
+def dynamic_range(data: NDArray[Any]) -> tuple[float, float]:
+    """Tell how good a self-calibration image is.
+
+    Returns
+    -------
+    peak_over_noise, min_over_max : float
+        The two numbers whose improvement decides on another cycle: the peak over the
+        noise (should rise) and ``abs(minimum) / maximum`` (should fall).
+    """
+    low, high = float(np.nanmin(data)), float(np.nanmax(data))
+    noise = image_noise(data)
+    ratio = high / noise if noise > 0 else math.inf
+    return ratio, abs(low) / high if high > 0 else math.inf
+
+
+def peak(image: Image) -> Peak:
+    """The brightest pixel and where it is."""
+    y, x = np.unravel_index(int(np.nanargmax(image.data)), image.data.shape)
+    ra, dec = image.wcs.pixel_to_world_values(float(x), float(y))
+    return Peak(float(image.data[y, x]), int(x), int(y), float(ra) % 360.0, float(dec))
+
+
+def crop(image: Image, ra_deg: float, dec_deg: float, width_deg: float) -> Image:
+    """The square of the given width around a position, cut at the image's edges.
+
+    Raises
+    ------
+    FactorError
+        When the square lies outside the image.
+    """
+    x, y = (float(v) for v in image.wcs.world_to_pixel_values(ra_deg, dec_deg))
+    half = 0.5 * width_deg / image.cellsize_deg
+    ny, nx = image.data.shape
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise FactorError(f"{image.path}: {ra_deg:.5f}, {dec_deg:.5f} deg is not on the image")
+    x0, x1 = max(0, math.ceil(x - half)), min(nx, math.floor(x + half) + 1)
+    y0, y1 = max(0, math.ceil(y - half)), min(ny, math.floor(y + half) + 1)
+    if x0 >= x1 or y0 >= y1:
+        raise FactorError(f"{image.path}: {ra_deg:.5f}, {dec_deg:.5f} deg is not on the image")
+    header = image.header.copy()
+    header["CRPIX1"] -= x0
+    header["CRPIX2"] -= y0
+    wcs = image.wcs[y0:y1, x0:x1]
+    return Image(image.path, image.data[y0:y1, x0:x1], header, wcs, image.beam, image.freq_hz)
+
+
+def check_image(path: Path, min_beam_pixels: float = 2.0) -> Image:
+    """Read an image that a tool has just made and refuse it when it can't be right.
+
+    Raises
+    ------
+    FactorError
+        For a missing or broken file, an image without a finite or non-zero pixel, and a
+        restoring beam narrower than `min_beam_pixels` pixels: the fit fails when pixels are
+        too large, and every flux measured with such a beam is wrong.
+    """
+    image = read_image(path)
+    finite = np.isfinite(image.data)
+    if not finite.any():
+        raise FactorError(f"{path}: every pixel is blank", "look for flagged or non-finite data in its input")
+    if not image.data[finite].any():
+        raise FactorError(f"{path}: every pixel is zero", "look for fully flagged or empty data in its input")
+    if image.beam is None:
+        raise FactorError(f"{path}: has no restoring beam (BMAJ, BMIN)")
+    pixels = image.beam.bmaj_deg / image.cellsize_deg
+    if pixels < min_beam_pixels:
+        raise FactorError(
+            f"{path}: restoring beam of {image.beam.bmaj_deg * 3600:.2f} arcsec is only "
+            f"{pixels:.2f} pixels wide, at least {min_beam_pixels:g} are needed",
+            "make the pixels smaller (selfcal_cellsize_arcsec, facet_cellsize_arcsec)",
+        )
+    return image

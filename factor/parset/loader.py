@@ -50,7 +50,7 @@ def load(path: Path, check_paths: bool = True) -> settings.Settings:
         With all problems at once, each naming file, section, option, value and limit.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file in UTF-8 ({error.reason})") from error
     except OSError as error:
@@ -111,8 +111,10 @@ class _Reader:
             default_section="",
             allow_no_value=False,
         )
+        # Indented lines would count as continuations of the option above them.
+        flat = "\n".join(line.strip() for line in text.splitlines())
         try:
-            parser.read_string(text, source=str(self.path))
+            parser.read_string(flat, source=str(self.path))
         except configparser.MissingSectionHeaderError as error:
             raise InputError(
                 f"{self.path}: line {error.lineno}: {error.line.strip()!r} stands before the "

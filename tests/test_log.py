@@ -1,0 +1,40 @@
+"""What goes to the terminal and what to factor.log."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from factor import log
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "terminal", "file"),
+    [(log.QUIET, {"warning"}, {"info", "warning"}), (log.NORMAL, {"info", "warning"}, {"info", "warning"}),
+     (log.VERBOSE, {"debug", "info", "warning"}, {"debug", "info", "warning"})],
+)
+def test_verbosity(verbosity: int, terminal: set[str], file: set[str], tmp_path: Path,
+                   capsys: pytest.CaptureFixture[str]) -> None:
+    """-q quiets the terminal only, -v adds the steps to both."""
+    path = tmp_path / "factor.log"
+    log.setup(path, verbosity)
+    logger = logging.getLogger("factor.part")
+    logger.debug("a debug message")
+    logger.info("an info message")
+    logger.warning("a warning message")
+    shown = capsys.readouterr().out
+    levels = ("debug", "info", "warning")
+    assert {level for level in levels if f"{level} message" in shown} == terminal
+    assert {level for level in levels if f"{level} message" in path.read_text()} == file
+
+
+def test_log_file_is_appended_to(tmp_path: Path) -> None:
+    """A resumed run keeps the log of the earlier one."""
+    path = tmp_path / "factor.log"
+    for text in ("first", "second"):
+        log.setup(path)
+        logging.getLogger("factor").info(text)
+    lines = path.read_text().splitlines()
+    assert [line.rsplit(" ", 1)[1] for line in lines] == ["first", "second"]

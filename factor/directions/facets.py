@@ -1,0 +1,300 @@
+"""Facets: the cells around the directions that tile the field, and patches outside it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from factor.directions.edges import calibrator_radius_deg, make_claims
+from factor.directions.geometry import FieldGeometry, Floats, Ints, to_plane, to_sky
+from factor.directions.model import Direction, Facet, Source
+from factor.directions.tessellation import tessellate
+from factor.errors import InputError
+
+__all__ = [
+    "FieldGeometry",
+    "facet_mask",
+    "facet_of",
+    "make_facets",
+    "neighbours",
+    "polygon_in_plane",
+]
+
+#: A patch is this part of its calibrator's image.
+PATCH_FRACTION = 0.6
+
+#: Side of a patch when nothing is known about its calibrator.
+_DEFAULT_PATCH_DEG = 0.1
+
+#: Directions closer than this are one direction.
+_MIN_SEPARATION_DEG = 1.0 / 3600.0
+
+#: Corners of the polygon that stands for the ellipse.
+_ELLIPSE_CORNERS = 360
+
+
+def make_facets(
+    directions: Sequence[Direction],
+    sources: Sequence[Source],
+    field: FieldGeometry,
+    *,
+    check_edges: bool = True,
+    cal_image_deg: Mapping[str, float] | None = None,
+) -> tuple[Facet, ...]:
+    """Divide the field among the directions.
+
+    Inside the ellipse each point belongs to the nearest direction (Voronoi cells in the
+    tangent plane of the field's centre); with ``check_edges`` the edges bend around sources.
+    The facets tile the ellipse, each of one polygon without holes. Directions outside the
+    ellipse, and outliers, become square patches.
+
+    Parameters
+    ----------
+    directions : sequence of Direction
+    sources : sequence of Source
+        What edges avoid; add the target's circle as a source of its diameter.
+    field : FieldGeometry
+        The ellipse.
+    check_edges : bool
+    cal_image_deg : mapping of str to float, optional
+        Side of each calibrator's image, by name of the direction; a patch is 0.6 of it.
+
+    Returns
+    -------
+    tuple of Facet
+        In the order of the directions.
+
+    Raises
+    ------
+    InputError
+        When two directions lie in the same place.
+    """
+    centre = (field.ra_deg, field.dec_deg)
+    distance = field.distance([d.ra_deg for d in directions], [d.dec_deg for d in directions])
+    within = [k for k, d in enumerate(directions) if distance[k] <= 1.0 and not d.is_outlier]
+    seeds = [directions[k] for k in within]
+    x, y = to_plane([d.ra_deg for d in seeds], [d.dec_deg for d in seeds], centre)
+    points = np.stack([x, y], axis=-1)
+    _refuse_coincident(seeds, points)
+    polygons: dict[int, Floats] = {}
+    if seeds:
+        claims = None
+        if check_edges:
+            inside, xy = _sources_in_plane(sources, field)
+            radii = [calibrator_radius_deg(d.cal_size_deg, d.cal_flux_jy) for d in seeds]
+            claims = make_claims(points, np.array(radii), xy, inside)
+        rings = tessellate(points, _ellipse(field), claims)
+        polygons = dict(zip(within, _rings_on_sky(rings, centre), strict=True))
+    sizes = cal_image_deg or {}
+    return tuple(
+        _facet(direction, polygons[k], is_patch=False)
+        if k in polygons
+        else _patch(direction, sizes.get(direction.name))
+        for k, direction in enumerate(directions)
+    )
+
+
+def _refuse_coincident(seeds: Sequence[Direction], points: Floats) -> None:
+    from scipy.spatial import cKDTree
+
+    if len(seeds) < 2:
+        return
+    pairs = sorted(cKDTree(points).query_pairs(_MIN_SEPARATION_DEG))
+    if pairs:
+        raise InputError(
+            [
+                f"directions '{seeds[i].name}' and '{seeds[j].name}' lie within 1\" of each other"
+                for i, j in pairs
+            ],
+            "remove one of each pair from the directions file",
+        )
+
+
+def _sources_in_plane(sources: Sequence[Source], field: FieldGeometry) -> tuple[list[Source], Floats]:
+    """The sources that lie in the ellipse, and where."""
+    ra, dec = [s.ra_deg for s in sources], [s.dec_deg for s in sources]
+    kept = field.distance(ra, dec) <= 1.0
+    x, y = to_plane(ra, dec, (field.ra_deg, field.dec_deg))
+    inside = [source for source, keep in zip(sources, kept, strict=True) if keep]
+    return inside, np.stack([x[kept], y[kept]], axis=-1)
+
+
+def _ellipse(field: FieldGeometry) -> Floats:
+    angle = np.linspace(0.0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)
+    return np.stack([field.radius_deg * np.cos(angle), field.radius_north_deg * np.sin(angle)], axis=-1)
+
+
+def _rings_on_sky(rings: Sequence[Floats], centre: tuple[float, float]) -> list[Floats]:
+    """Rings on the sky, in which a corner that facets share has the very same numbers."""
+    corners, index = np.unique(np.concatenate(rings), axis=0, return_inverse=True)
+    sky = np.stack(to_sky(corners[:, 0], corners[:, 1], centre), axis=-1)
+    ends = np.cumsum([len(ring) for ring in rings])
+    return [sky[part] for part in np.split(index.reshape(-1), ends[:-1])]
+
+
+def _facet(direction: Direction, polygon: Floats, *, is_patch: bool) -> Facet:
+    ra, dec, width = _image_square(polygon)
+    return Facet(
+        direction=direction,
+        vertices=tuple((float(a), float(d)) for a, d in polygon),
+        is_patch=is_patch,
+        ra_deg=ra,
+        dec_deg=dec,
+        width_deg=width,
+    )
+
+
+def _image_square(polygon: Floats) -> tuple[float, float, float]:
+    """Middle and side of the square, in its own tangent plane, that holds a polygon."""
+    centre = (float(polygon[0, 0]), float(polygon[0, 1]))
+    for _ in range(4):
+        x, y = to_plane(polygon[:, 0], polygon[:, 1], centre)
+        ra, dec = to_sky((x.min() + x.max()) / 2, (y.min() + y.max()) / 2, centre)
+        centre = (float(ra), float(dec))
+    x, y = to_plane(polygon[:, 0], polygon[:, 1], centre)
+    return (*centre, 2.0 * float(max(np.abs(x).max(), np.abs(y).max())))
+
+
+def _patch(direction: Direction, image_deg: float | None) -> Facet:
+    side = PATCH_FRACTION * image_deg if image_deg else direction.cal_size_deg
+    half = (side or _DEFAULT_PATCH_DEG) / 2
+    centre = (direction.ra_deg, direction.dec_deg)
+    ra, dec = to_sky([half, -half, -half, half], [half, half, -half, -half], centre)
+    return Facet(
+        direction=direction,
+        vertices=tuple((float(a), float(d)) for a, d in zip(ra, dec, strict=True)),
+        is_patch=True,
+        ra_deg=direction.ra_deg,
+        dec_deg=direction.dec_deg,
+        width_deg=2.0 * half,
+    )
+
+
+def polygon_in_plane(facet: Facet, centre: tuple[float, float] | None = None) -> Floats:
+    """Corners of a facet in a tangent plane (default: that of its own centre).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n, 2): degrees to the east and north.
+    """
+    sky = np.array(facet.vertices)
+    about = (facet.ra_deg, facet.dec_deg) if centre is None else centre
+    return np.stack(to_plane(sky[:, 0], sky[:, 1], about), axis=-1)
+
+
+def facet_of(facets: Sequence[Facet], ra_deg: npt.ArrayLike, dec_deg: npt.ArrayLike) -> Ints:
+    """Index of the facet that holds each position, -1 for none.
+
+    A patch holds only what lies in no facet of the ellipse.
+    """
+    import shapely
+
+    ra = np.atleast_1d(np.asarray(ra_deg, dtype=float))
+    dec = np.atleast_1d(np.asarray(dec_deg, dtype=float))
+    owner = np.full(ra.shape, -1, dtype=np.int64)
+    for index in sorted(range(len(facets)), key=lambda k: facets[k].is_patch):
+        facet = facets[index]
+        polygon = shapely.Polygon(polygon_in_plane(facet))
+        shapely.prepare(polygon)
+        free = np.flatnonzero(owner == -1)
+        x, y = to_plane(ra[free], dec[free], (facet.ra_deg, facet.dec_deg))
+        near = np.maximum(np.abs(x), np.abs(y)) <= facet.width_deg / 2 * 1.001
+        found = free[near][shapely.intersects_xy(polygon, x[near], y[near])]
+        owner[found] = index
+    return owner
+
+
+def facet_mask(facet: Facet, wcs: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """The pixels whose centres lie in a facet.
+
+    Facets that share an edge share no pixel and leave none out.
+
+    Parameters
+    ----------
+    facet : Facet
+    wcs : astropy.wcs.WCS
+        Of the image; axes beyond the celestial ones are ignored.
+    shape : tuple of int
+        Number of rows and columns.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        Shape ``shape``.
+    """
+    rows, columns = shape
+    toggles = np.zeros((rows, columns + 1), dtype=np.int8)
+    start, end = _pixel_edges(facet, wcs.celestial)
+    # An edge crosses the rows whose centres it passes; all pixels to the right change sides.
+    for (x1, y1), (x2, y2) in zip(start, end, strict=True):
+        low, high = (y1, y2) if y1 < y2 else (y2, y1)
+        crossed = np.arange(max(0, int(np.ceil(low))), min(rows, int(np.ceil(high))))
+        if not len(crossed):
+            continue
+        at = x1 + (crossed - y1) * ((x2 - x1) / (y2 - y1))
+        np.bitwise_xor.at(toggles, (crossed, np.clip(np.ceil(at), 0, columns).astype(np.int64)), np.int8(1))
+    return np.bitwise_xor.accumulate(toggles, axis=1)[:, :columns].astype(np.bool_)
+
+
+def _pixel_edges(facet: Facet, wcs: Any) -> tuple[Floats, Floats]:
+    """Short pieces of a facet's edges in pixels, the same numbers from both sides of an edge."""
+    corners = np.array(facet.vertices)
+    begin, end = corners, np.roll(corners, -1, axis=0)
+    swap = (begin[:, 0] > end[:, 0]) | ((begin[:, 0] == end[:, 0]) & (begin[:, 1] > end[:, 1]))
+    first = np.where(swap[:, None], end, begin)
+    last = np.where(swap[:, None], begin, end)
+    pieces = [_great_circle(a, b) for a, b in zip(first, last, strict=True)]
+    starts, ends = [], []
+    for ra, dec in pieces:
+        x, y = wcs.all_world2pix(ra, dec, 0)
+        if not np.all(np.isfinite(x)):
+            raise ValueError(f"facet '{facet.name}' reaches beyond the image's projection")
+        line = np.stack([x, y], axis=-1)
+        starts.append(line[:-1])
+        ends.append(line[1:])
+    return np.concatenate(starts), np.concatenate(ends)
+
+
+def _great_circle(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Points along a great circle, at most 0.05 degrees apart, its ends exact."""
+    centre = (float(a[0]), float(a[1]))
+    x, y = to_plane(b[0], b[1], centre)
+    steps = max(1, int(np.ceil(np.hypot(x, y) / 0.05)))
+    fraction = np.arange(1, steps) / steps
+    ra, dec = to_sky(fraction * x, fraction * y, centre)
+    return np.concatenate([[a[0]], ra, [b[0]]]), np.concatenate([[a[1]], dec, [b[1]]])
+
+
+def neighbours(facets: Sequence[Facet]) -> dict[tuple[int, int], list[Floats]]:
+    """Edges that facets of one tessellation share.
+
+    Returns
+    -------
+    dict
+        For each pair of indices into ``facets``, the lower first: polylines, each of shape
+        (n, 2) with RA and Dec in degrees.
+    """
+    sides: dict[frozenset[tuple[float, float]], list[int]] = {}
+    for index, facet in enumerate(facets):
+        if facet.is_patch:
+            continue
+        ring = (*facet.vertices, facet.vertices[0])
+        for a, b in itertools.pairwise(ring):
+            sides.setdefault(frozenset((a, b)), []).append(index)
+    shared: dict[tuple[int, int], list[frozenset[tuple[float, float]]]] = {}
+    for side, owners in sides.items():
+        if len(owners) == 2:
+            shared.setdefault((min(owners), max(owners)), []).append(side)
+    return {pair: _join_sides(parts) for pair, parts in sorted(shared.items())}
+
+
+def _join_sides(sides: Sequence[frozenset[tuple[float, float]]]) -> list[Floats]:
+    import shapely
+
+    lines = shapely.MultiLineString([sorted(side) for side in sides])
+    return [shapely.get_coordinates(line) for line in shapely.get_parts(shapely.line_merge(lines))]

@@ -92,7 +92,7 @@ def phase_scatter(phase: Soltab) -> dict[str, float]:
     for i, ant in enumerate(phase.ants):
         own = turns[:, :, i][good[:, :, i]]
         length = float(np.clip(abs(own.mean()), 1e-12, 1.0)) if len(own) else np.nan
-        scatter[ant] = float(np.sqrt(-np.log(length)))
+        scatter[ant] = float(np.sqrt(abs(np.log(length))))
     return scatter
 
 

@@ -272,7 +272,10 @@ def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
         antenna_set=antenna_set,
         stations=stations,
         station_diameter_m=diameter,
-        mean_elevation_rad=_mean_elevation(phase, position, times),
+        # Of a chunk: that of what it was cut from, on which the facets' shapes depend.
+        mean_elevation_rad=float(chunk["mean_elevation_rad"])
+        if chunk
+        else _mean_elevation(phase, position, times),
         flagged_fraction=flagged_fraction,
         chunk=chunk,
     )
@@ -337,5 +340,5 @@ def _mean_elevation(direction: Any, position: Any, times: Any) -> float:
     elevations = []
     for time in np.asarray(times)[chosen]:
         frame.do_frame(frame.epoch("UTC", quanta.quantity(float(time), "s")))
-        elevations.append(frame.measure(target, "AZEL")["m1"]["value"])
+        elevations.append(frame.measure(target, "AZELGEO")["m1"]["value"])
     return float(np.mean(elevations))

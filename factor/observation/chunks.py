@@ -2,81 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from factor.errors import FactorError, InputError
-from factor.observation.bands import CHUNK_KEYWORD, open_readonly
 from factor.observation.copy import CopyJob, copy_chunk
 from factor.observation.model import Band, Chunk, ChunkFile, Observation
+from factor.observation.note import ChunkNote, describe, differences, read_note
 from factor.observation.plan import ChunkPlan, FilePlan
 from factor.observation.pool import run_in_processes
 from factor.state.ledger import Ledger
 from factor.workspace import Workspace
 
-#: Format of what a chunk says of itself; a newer one is refused.
-CHUNK_VERSION = 1
-
-#: Relative and absolute (s, MJD) precision with which an input is recognised.
-_SAME_FREQ = 1e-6
-_SAME_TIME_S = 0.01
-
 _REMEDY = (
     "give back the input as it was, or begin again: delete chunks/, results/ and state/ of the "
     "working directory (or set another dir_working)"
 )
-
-
-@dataclass(frozen=True)
-class ChunkNote:
-    """What a chunk says of itself, kept in its measurement set as JSON.
-
-    Attributes
-    ----------
-    version : int
-        Format of the note.
-    band, skymodel : str
-        Name of the band; file name of its sky model beside the chunk.
-    index, night : int
-        Of the chunk.
-    first_slot_mjd_s, interval_s : float
-        Middle of the first time slot; length of a slot.
-    n_slots : int
-        Number of time slots.
-    freqs_hz : list of float
-        Channel centres.
-    chan_width_hz, ra_deg, dec_deg, mean_elevation_rad, station_diameter_m : float
-        Of the input.
-    stations : list of str
-        Of the input.
-    band_flagged_fraction : float
-        Of the whole band.
-    sources : list of dict
-        For each file of the input: name, n_rows, first and last time (MJD s), and
-        flagged_fraction.
-    """
-
-    version: int
-    band: str
-    skymodel: str
-    index: int
-    night: int
-    first_slot_mjd_s: float
-    interval_s: float
-    n_slots: int
-    freqs_hz: list[float]
-    chan_width_hz: float
-    ra_deg: float
-    dec_deg: float
-    mean_elevation_rad: float
-    station_diameter_m: float
-    stations: list[str]
-    band_flagged_fraction: float
-    sources: list[dict[str, Any]]
 
 
 def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) -> Observation:
@@ -103,7 +46,7 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
         When the disk is too small or a chunk can't be made.
     """
     files = [(chunk, file, _target(workspace, chunk, file)) for chunk in plan for file in chunk.files]
-    notes = {target: _note(chunk, file) for chunk, file, target in files}
+    notes = {target: describe(chunk, file) for chunk, file, target in files}
     _refuse_other_input(notes, workspace)
     missing = [item for item in files if not item[2].exists()]
     _check_disk([(chunk, file) for chunk, file, _ in missing], workspace)
@@ -221,59 +164,16 @@ def _skymodel(workspace: Workspace, band: str) -> Path:
     return workspace.band(band) / f"{band}.skymodel"
 
 
-def _note(chunk: ChunkPlan, file: FilePlan) -> ChunkNote:
-    first = file.sources[0]
-    return ChunkNote(
-        version=CHUNK_VERSION,
-        band=file.band.name,
-        skymodel=f"{file.band.name}.skymodel",
-        index=chunk.index,
-        night=chunk.night,
-        first_slot_mjd_s=chunk.first_slot_mjd_s,
-        interval_s=chunk.interval_s,
-        n_slots=chunk.n_slots,
-        freqs_hz=list(file.band.freqs_hz),
-        chan_width_hz=file.band.chan_width_hz,
-        ra_deg=first.ra_deg,
-        dec_deg=first.dec_deg,
-        mean_elevation_rad=first.mean_elevation_rad,
-        station_diameter_m=first.station_diameter_m,
-        stations=list(first.stations),
-        band_flagged_fraction=file.band.flagged_fraction,
-        sources=[
-            {
-                "name": info.path.name,
-                "n_rows": info.n_rows,
-                "first_mjd_s": info.times_mjd_s[0],
-                "last_mjd_s": info.times_mjd_s[-1],
-                "flagged_fraction": info.flagged_fraction,
-            }
-            for info in file.sources
-        ],
-    )
-
-
 def _existing_notes(workspace: Workspace) -> dict[Path, ChunkNote]:
     notes, problems = {}, []
     for path in sorted(workspace.chunks.glob("Band_*/*_chunk*.ms")):
         try:
-            notes[path] = _read_note(path)
+            notes[path] = read_note(path)
         except (RuntimeError, TypeError, ValueError, KeyError) as error:
             problems.append(f"{path}: not a readable chunk of Factor ({error})")
     if problems:
         raise InputError(problems, "delete these, Factor then makes them again from dir_ms")
     return notes
-
-
-def _read_note(path: Path) -> ChunkNote:
-    with open_readonly(path) as main:
-        content: dict[str, Any] = json.loads(main.getkeyword(CHUNK_KEYWORD))
-    if content["version"] > CHUNK_VERSION:
-        raise InputError(
-            f"{path} was made by a newer Factor (format {content['version']}, known: {CHUNK_VERSION})",
-            "go on with that Factor, or use another working directory",
-        )
-    return ChunkNote(**content)
 
 
 def _refuse_other_input(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> None:
@@ -282,49 +182,13 @@ def _refuse_other_input(notes: Mapping[Path, ChunkNote], workspace: Workspace) -
     for path, note in _existing_notes(workspace).items():
         if path not in notes:
             problems.append(
-                f"{path} is not part of the chunks that dir_ms gives now (files {_names(note)} "
+                f"{path} is not part of the chunks that dir_ms gives now (files {note.source_names} "
                 "are gone or skipped, chunk_size_sec or the bands have changed)"
             )
         else:
-            problems += [f"{path}: {what}" for what in _differences(note, notes[path])]
+            problems += [f"{path}: {what}" for what in differences(note, notes[path])]
     if problems:
         raise InputError(problems, _REMEDY)
-
-
-def _names(note: ChunkNote) -> str:
-    return ", ".join(source["name"] for source in note.sources)
-
-
-def _differences(old: ChunkNote, new: ChunkNote) -> list[str]:
-    found = []
-    same_freqs = len(old.freqs_hz) == len(new.freqs_hz) and all(
-        abs(a - b) <= _SAME_FREQ * a for a, b in zip(old.freqs_hz, new.freqs_hz, strict=True)
-    )
-    if not same_freqs:
-        found.append(
-            f"made with {len(old.freqs_hz)} channels from {old.freqs_hz[0] / 1e6:.4f} MHz, the "
-            f"input now has {len(new.freqs_hz)} from {new.freqs_hz[0] / 1e6:.4f} MHz"
-        )
-    shift = new.first_slot_mjd_s - old.first_slot_mjd_s
-    if (
-        old.n_slots != new.n_slots
-        or abs(shift) > _SAME_TIME_S
-        or (abs(old.interval_s - new.interval_s) * old.n_slots > _SAME_TIME_S)
-    ):
-        found.append(
-            f"made with {old.n_slots} time slots of {old.interval_s:.4f} s, now it would have "
-            f"{new.n_slots} of {new.interval_s:.4f} s beginning {shift:.1f} s later "
-            "(input or chunk_size_sec changed)"
-        )
-    before = {source["name"]: source for source in old.sources}
-    for source in new.sources:
-        known = before.get(source["name"])
-        # Another name is a chunk of this file in place of the file, or the other way round.
-        if known is not None and known["n_rows"] != source["n_rows"]:
-            found.append(
-                f"made from {source['name']} with {known['n_rows']} rows, it now has {source['n_rows']}"
-            )
-    return found
 
 
 def _check_disk(missing: Sequence[tuple[ChunkPlan, FilePlan]], workspace: Workspace) -> None:
@@ -335,8 +199,8 @@ def _check_disk(missing: Sequence[tuple[ChunkPlan, FilePlan]], workspace: Worksp
     free = shutil.disk_usage(workspace.chunks).free
     if needed > free:
         raise FactorError(
-            f"{workspace.chunks}: {len(missing)} chunk files need {needed / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are free",
+            f"{workspace.chunks}: {len(missing)} chunk files need {needed / 1e9:.3g} GB, "
+            f"{free / 1e9:.3g} GB are free",
             "make room there, or set dir_working to a larger disk",
         )
 

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from factor.errors import FactorError, Interrupted, StepError
 from factor.execution.local import Processors
-from factor.execution.step import Call, Step, canonical_action, digest, file_digest
+from factor.execution.step import Call, Step, canonical_action, digest, file_digest, plain as _plain
 from factor.state.records import Record, StepRecord
 from factor.state.store import StateStore
 from factor.tools import runner
@@ -25,6 +26,8 @@ from factor.tools.environment import Tools
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.steps")
+
+_calls = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,10 @@ class Engine:
     tools: Tools
     processors: Processors
     dir_local: Path | None = None
+    threads: int = 1
+    """Processors that one step may keep busy."""
     memory_gb: float = 8.0
+    """Memory that one step may use."""
 
     def context(self, operation: str, direction: str) -> Context:
         """The context of one operation on one direction."""
@@ -72,6 +78,11 @@ class Context:
         return self.engine.tools
 
     @property
+    def threads(self) -> int:
+        """Processors that one step of this operation may keep busy."""
+        return self.engine.threads
+
+    @property
     def cpus(self) -> int:
         return self.engine.processors.total
 
@@ -80,23 +91,32 @@ class Context:
         """Whether the operation was finished by this or an earlier run."""
         return self.record.status == "done"
 
+    def stale(self, settings: Mapping[str, Any]) -> list[str]:
+        """Why a finished operation would come out differently now; empty when it would not."""
+        old, new = self.record.settings, _plain(settings)
+        return [
+            f"{name} went from {old.get(name)} to {new.get(name)}"
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
+        ]
+
     # -- the life of the operation -------------------------------------------------
 
     def start(self, settings: Mapping[str, Any]) -> None:
         """Open the operation: folders and record."""
         self.products.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(parents=True, exist_ok=True)
-        self._save(status="running", settings=settings, error="", started=time.time())
+        self._save(status="running", settings=_plain(settings), error="", started=now())
         log.debug("%s %s: started", self.operation, self.direction)
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Close the operation: its products are good, its intermediate data go."""
-        self._save(status="done", results=results, finished=time.time())
+        self._save(status="done", results=results, finished=now())
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def fail(self, error: FactorError) -> None:
         """Note why the operation failed; what is done stays for the next run."""
-        self._save(status="failed", error=str(error), finished=time.time())
+        self._save(status="failed", error=str(error), finished=now())
 
     def _save(self, **changes: Any) -> None:
         with self._lock:
@@ -165,7 +185,7 @@ class Context:
                 _delete(path)
                 path.parent.mkdir(parents=True, exist_ok=True)
             log.debug("%s %s: %s", self.operation, self.direction, step.name)
-            started = time.time()
+            started = now()
             if isinstance(step.action, Call):
                 cpu_s, memory_mb = self._call(step, step.action)
             else:
@@ -174,7 +194,7 @@ class Context:
             fingerprint=self.fingerprint(step),
             outputs=tuple(self._portable_path(path) for path in step.outputs),
             started=started,
-            finished=time.time(),
+            finished=now(),
             cpu_s=cpu_s,
             peak_memory_mb=memory_mb,
             log=self.engine.workspace.relative(self.out_log),
@@ -190,7 +210,9 @@ class Context:
     def _call(self, step: Step, call: Call) -> tuple[float, float]:
         before = time.thread_time()
         try:
-            call.function(**call.arguments)
+            # HDF5 is not safe in threads, and Python's own work would not be quicker in them.
+            with _calls:
+                call.function(**call.arguments)
         except FactorError as error:
             raise StepError(step.name, str(error), str(self.out_log)) from error
         missing = [str(path) for path in step.outputs if not path.exists()]
@@ -222,8 +244,13 @@ class Context:
             handle.write(text)
 
 
+def now() -> str:
+    """The time as records hold it: ISO 8601 in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
 def _new_record(operation: str, direction: str) -> Record:
-    return Record(operation=operation, direction=direction, status="running")
+    return Record(operation=operation, direction=direction, status="running", started=now())
 
 
 def _raise_first(futures: set[Future[None]]) -> None:

@@ -54,16 +54,16 @@ class Step:
     cpus: int = 1
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON can hold it, the same in every run."""
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in sorted(value.items())}
+        return {str(key): plain(item) for key, item in sorted(value.items())}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Path):
         return str(value)
     message = f"a step's argument cannot be a {type(value).__name__}"
@@ -79,7 +79,7 @@ def canonical_action(action: Command | Call) -> str:
     if isinstance(action, Command):
         return json.dumps([action.tool, *action.argv[1:]])
     name = f"{action.function.__module__}.{action.function.__qualname__}"
-    return json.dumps([name, _plain(action.arguments)])
+    return json.dumps([name, plain(action.arguments)])
 
 
 def digest(*parts: str) -> str:

@@ -198,17 +198,15 @@ _DIRECTIONS = Section("directions", "directions",
            above=0, example="0.3"),
     Option("minimize_nonuniformity", Kind.BOOL, False,
            "Choose the ``ndir_max`` calibrators that make the most uniform facets, not the "
-           "brightest ones. Needs ``ndir_max``.", implemented=False),
+           "brightest ones. Needs ``ndir_max``."),
     Option("ndir_max", Kind.INT, None,
            "Largest number of directions that Factor chooses.", default_text="all",
-           old_names=("max_num",), minimum=1, implemented=False),
+           old_names=("max_num",), minimum=1),
     Option("ndir_process", Kind.INT, None,
            "Number of directions to process. Those beyond ``ndir_selfcal`` take the nearest "
-           "good solutions.", default_text="all", old_names=("ndir_total",), minimum=1,
-           implemented=False),
+           "good solutions.", default_text="all", old_names=("ndir_total",), minimum=1),
     Option("ndir_selfcal", Kind.INT, None,
-           "Number of directions to self-calibrate.", default_text="all", minimum=1,
-           implemented=False),
+           "Number of directions to self-calibrate.", default_text="all", minimum=0),
     Option("faceting_radius_deg", Kind.FLOAT, None,
            "Radius (east-west; it is stretched north-south like the beam) within which "
            "calibrators get facets. Those outside get small patches, which are subtracted "
@@ -260,7 +258,7 @@ _CLUSTER = Section("cluster", "cluster", "The machine or machines on which Facto
            old_names=("fmem",), above=0, maximum=1),
     Option("ndir_per_node", Kind.COUNT, 1,
            "Number of directions that one machine works on at a time; ``auto`` for as many "
-           "as keep its CPUs busy.", minimum=1, implemented=False),
+           "as keep its CPUs busy.", minimum=1),
 ))
 
 _CHECKFACTOR = Section("checkfactor", "checkfactor", "How ``checkfactor`` shows images.", (

@@ -1,0 +1,111 @@
+"""How facets are imaged, for their new models and for the mosaic alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factor.directions.model import Facet
+from factor.execution.context import Context
+from factor.execution.step import Call, Step
+from factor.operations.base import PIXELS_PER_BEAM, Field
+from factor.operations.selfcal_plan import MULTISCALE_DEG, sampling
+from factor.parset import Settings
+from factor.products.images import SkyGrid
+from factor.products.masks import write_polygon_mask
+from factor.tools.wsclean import WSClean
+from factor.tuning.averaging import Averaging, choose_averaging
+from factor.tuning.images import facet_image_size, output_channels
+
+#: Cleaning goes down to AUTO_THRESHOLD times the noise inside what was found above AUTO_MASK.
+AUTO_MASK = 5.0
+AUTO_THRESHOLD = 1.0
+MAX_COMPONENTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class ImagingSet:
+    """One set of imaging parameters, as the lists of [imaging] give them."""
+
+    cellsize_arcsec: float
+    robust: float
+    taper_arcsec: float
+    min_uv_lambda: float
+
+
+def selfcal_set(settings: Settings) -> ImagingSet:
+    """The parameters of self-calibration images."""
+    imaging = settings.imaging
+    return ImagingSet(
+        imaging.selfcal_cellsize_arcsec, imaging.selfcal_robust, 0.0, imaging.selfcal_min_uv_lambda
+    )
+
+
+def imaging_sets(settings: Settings) -> tuple[ImagingSet, ...]:
+    """The sets with which all facets are imaged."""
+    imaging = settings.imaging
+    lists = (
+        imaging.facet_cellsize_arcsec,
+        imaging.facet_robust,
+        imaging.facet_taper_arcsec,
+        imaging.facet_min_uv_lambda,
+    )
+    return tuple(ImagingSet(*values) for values in zip(*lists, strict=True))
+
+
+def operation_name(operation: str, imaging: ImagingSet, settings: Settings) -> str:
+    """Name of an imaging operation: with its parameters where they differ from self-calibration's."""
+    if imaging == selfcal_set(settings):
+        return operation
+    return (
+        f"{operation}_c{imaging.cellsize_arcsec}r{imaging.robust}"
+        f"t{imaging.taper_arcsec}u{imaging.min_uv_lambda}"
+    )
+
+
+def is_multiscale(facet: Facet) -> bool:
+    """Whether a facet is cleaned with multiscale: as asked, or for sources larger than 4'."""
+    if facet.direction.mscale_facet is not None:
+        return facet.direction.mscale_facet
+    return (facet.direction.cal_size_deg or 0.0) > MULTISCALE_DEG
+
+
+def facet_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> Averaging:
+    """How far the data of a facet may be averaged for its image."""
+    return choose_averaging(
+        sampling(field),
+        facet.width_deg / 2.0**0.5,
+        PIXELS_PER_BEAM * cellsize_arcsec / 3600.0,
+        field.settings.imaging.max_peak_smearing,
+    )
+
+
+def facet_options(
+    context: Context, field: Field, facet: Facet, imaging: ImagingSet, n_bands: int
+) -> WSClean:
+    """The options of a facet's image; its clean mask, the facet's polygon, is written by the way."""
+    settings = field.settings.imaging
+    size = facet_image_size(facet.width_deg, imaging.cellsize_arcsec)
+    mask = context.scratch / "facet.mask.fits"
+    arguments = {
+        "vertices": facet.vertices,
+        "grid": SkyGrid(facet.ra_deg, facet.dec_deg, size, size, imaging.cellsize_arcsec),
+        "path": mask,
+    }
+    context.run(Step("clean mask of the facet", Call(write_polygon_mask, arguments), (), (mask,)))
+    channels = output_channels(n_bands, settings.wsclean_nchannels_factor)
+    return WSClean(
+        name=context.scratch / f"{facet.name}.image_full",
+        size=size,
+        scale_arcsec=imaging.cellsize_arcsec,
+        robust=imaging.robust,
+        taper_arcsec=imaging.taper_arcsec,
+        minuv_lambda=imaging.min_uv_lambda,
+        padding=settings.wsclean_image_padding,
+        channels_out=channels,
+        spectral_terms=min(2, channels),
+        niter=MAX_COMPONENTS,
+        auto_mask=AUTO_MASK,
+        auto_threshold=AUTO_THRESHOLD,
+        multiscale=is_multiscale(facet),
+        fits_mask=mask,
+    )

@@ -1,0 +1,166 @@
+"""facetimage: image one facet with the full bandwidth.
+
+What is missing from the data now is added back as it was subtracted: the new model with
+its solutions for a self-calibrated facet, the initial model uncorrupted for any other.
+The data are then corrected with the facet's solutions, or with those that it borrows.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from factor.directions.model import Facet
+from factor.execution.context import Context
+from factor.execution.step import file_digest
+from factor.operations.base import Field, Solutions
+from factor.operations.facet_imaging import (
+    ImagingSet,
+    facet_averaging,
+    facet_options,
+)
+from factor.operations.passes import CorruptedModel, Extraction, extract, image
+from factor.operations.publish import publish_image
+from factor.products.mosaic import turned_position_angle
+from factor.products.quality import image_quality
+from factor.tools.dp3 import ApplyCal
+from factor.tools.wsclean import WSClean
+from factor.tuning.images import facet_image_size
+
+log = logging.getLogger("factor.facetimage")
+
+RestoringBeam = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a facet is imaged with.
+
+    Attributes
+    ----------
+    subtracted : CorruptedModel or None
+        The new model that stands subtracted from the data; None when the initial one does.
+    solutions : Solutions or None
+        What its data are corrected with: its own, a neighbour's, or nothing.
+    kind : str
+        ``own``, ``borrowed`` or ``none``.
+    """
+
+    subtracted: CorruptedModel | None
+    solutions: Solutions | None
+    kind: str
+
+
+def restoring_beam(context: Context, field: Field, imaging: ImagingSet) -> RestoringBeam:
+    """The one restoring beam of the field: fitted to the point spread function at its centre.
+
+    Returns
+    -------
+    (major_arcsec, minor_arcsec, position_angle_deg)
+    """
+    widths = sorted(facet.width_deg for facet in field.facets if not facet.is_patch)
+    options = WSClean(
+        name=context.scratch / "field.psf",
+        size=facet_image_size(widths[len(widths) // 2], imaging.cellsize_arcsec),
+        scale_arcsec=imaging.cellsize_arcsec,
+        robust=imaging.robust,
+        taper_arcsec=imaging.taper_arcsec,
+        minuv_lambda=imaging.min_uv_lambda,
+        padding=1.2,
+        psf_only=True,
+    )
+    mss = [file.path for chunk in field.observation.chunks for file in chunk.files]
+    context.run(image(context, options, mss, context.cpus, *(ms.name for ms in mss)))
+    beam = beam_of(options.psf)
+    log.info("restoring beam of the field: %.2f x %.2f arcsec at %.0f deg", *beam)
+    return beam
+
+
+def beam_of(image_path: Path) -> RestoringBeam:
+    """The restoring beam in an image's header: arcsec, arcsec, degrees."""
+    from factor.products.images import check_image
+
+    beam = check_image(image_path).beam
+    assert beam is not None  # check_image refuses images without a beam
+    return beam.bmaj_deg * 3600.0, beam.bmin_deg * 3600.0, beam.bpa_deg
+
+
+def settings_of(
+    field: Field, facet: Facet, imaging: ImagingSet, calibration: Calibration
+) -> dict[str, Any]:
+    """What shapes the image of a facet."""
+    options = field.settings.imaging
+    solutions = calibration.solutions
+    return {
+        **asdict(imaging),
+        "max_peak_smearing": options.max_peak_smearing,
+        "wsclean_image_padding": options.wsclean_image_padding,
+        "wsclean_nchannels_factor": options.wsclean_nchannels_factor,
+        "mscale_facet": facet.direction.mscale_facet,
+        "kind": calibration.kind,
+        "solutions": file_digest(solutions.h5parm) if solutions else "",
+        "model": file_digest(calibration.subtracted.skymodel) if calibration.subtracted else "",
+    }
+
+
+def run(
+    context: Context,
+    field: Field,
+    facet: Facet,
+    imaging: ImagingSet,
+    calibration: Calibration,
+    beam: RestoringBeam,
+) -> dict[str, Any]:
+    """Image one facet.
+
+    Parameters
+    ----------
+    context : Context
+        Of facetimage on this direction.
+    field : Field
+        The field.
+    facet : Facet
+        The facet.
+    imaging : ImagingSet
+        Pixel size, weighting and taper.
+    calibration : Calibration
+        What to add back and what to correct with.
+    beam : (major_arcsec, minor_arcsec, position_angle_deg)
+        The field's restoring beam, its angle as seen at the field's centre.
+
+    Returns
+    -------
+    dict
+        The results for the record: the image, its numbers, whose solutions it has.
+    """
+    initial = None
+    if calibration.subtracted is None:
+        initial = field.initial_models(facet, context.products)
+    solutions = calibration.solutions
+    how = Extraction(
+        label="facet",
+        centre=(facet.ra_deg, facet.dec_deg),
+        averaging=facet_averaging(field, facet, imaging.cellsize_arcsec),
+        initial=initial,
+        new=calibration.subtracted,
+        correct=(ApplyCal(solutions.h5parm, solutions.soltabs),) if solutions else (),
+    )
+    steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
+    context.run(*steps)
+    major, minor, angle = beam
+    centre = (field.observation.ra_deg, field.observation.dec_deg)
+    turned = turned_position_angle(angle, (facet.ra_deg, facet.dec_deg), centre)
+    options = facet_options(context, field, facet, imaging, len(field.observation.bands))
+    options = replace(options, beam=(major, minor, turned))
+    context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
+    product = publish_image(context, options.image, facet)
+    quality = image_quality(product)
+    log.info("%s: facet image: %s (solutions: %s)", facet.name, quality, calibration.kind)
+    return {
+        "image": field.workspace.relative(product),
+        "quality": quality.to_json(),
+        "solutions": calibration.kind,
+        "solutions_of": solutions.owner if solutions else "",
+    }

@@ -1,0 +1,134 @@
+"""facetselfcal: self-calibrate one direction and make the new model of its facet.
+
+The recipe is that of van Weeren et al. 2016 (ApJS 223, 2) and Williams et al. 2016
+(MNRAS 460, 2385): add the calibrator back to the residual data and shift to it; solve
+fast phases against its image, then slow gains, until the image stops getting better;
+image the whole facet with these solutions; predict what the new model changes; look at
+the residual and give a verdict.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from factor.directions.model import Facet
+from factor.execution.context import Context, Engine
+from factor.operations import solving
+from factor.operations.base import Field, Solutions
+from factor.operations.difference import Change, predict
+from factor.operations.new_model import make_new_model, new_model_path
+from factor.operations.passes import CorruptedModel
+from factor.operations.residuals import look_at_residuals
+from factor.operations.selfcal_loop import Calibrator, self_calibrate
+from factor.operations.selfcal_plan import make_plan
+from factor.products.clean_models import effective_flux
+from factor.products.combining import flagged_fraction
+from factor.products.skymodel import Components
+from factor.products.verdict import Verdict, judge
+
+log = logging.getLogger("factor.facetselfcal")
+
+
+#: Options whose change makes a finished self-calibration stale.
+_CALIBRATION_OPTIONS = (
+    "max_selfcal_loops", "preapply_first_cal_phases", "solve_min_uv_lambda", "maxiter",
+    "propagatesolutions", "stepsize", "tolerance", "spline_smooth2d", "phase_solver",
+)  # fmt: skip
+_IMAGING_OPTIONS = (
+    "wsclean_nchannels_factor", "fractional_bandwidth_selfcal_facet_image",
+    "selfcal_cellsize_arcsec", "selfcal_robust", "selfcal_min_uv_lambda",
+)  # fmt: skip
+
+
+def solutions_of(products: Path, direction: str) -> Solutions:
+    """The final solutions of a direction, where facetselfcal leaves them."""
+    return Solutions(
+        owner=direction,
+        h5parm=products / f"{direction}.combined_solutions.h5",
+        filled=products / f"{direction}.combined_solutions_filled.h5",
+        soltabs=solving.ALL_SOLTABS,
+    )
+
+
+def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | None) -> dict[str, Any]:
+    """Self-calibrate one direction.
+
+    Parameters
+    ----------
+    context : Context
+        Of facetselfcal on this direction.
+    field : Field
+        The field.
+    facet : Facet
+        The direction's facet.
+    preapplied : Solutions or None
+        Solutions of another direction whose phases are applied first.
+
+    Returns
+    -------
+    dict
+        The results for the record: verdict, cycles, identity of the change.
+    """
+    flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
+    plan = make_plan(field, facet, flux_jy)
+    log.info(
+        "%s: effective flux %.2f Jy, phases every %d, gains every %d slots, image of %d pixels%s",
+        facet.name, flux_jy, plan.solint_fast, plan.solint_slow, plan.image_size,
+        f", phases of {preapplied.owner} applied first" if preapplied else "",
+    )  # fmt: skip
+    calibrator = Calibrator(context, field, facet, plan, preapplied)
+    cycles = self_calibrate(calibrator)
+    assert cycles[-1].solutions is not None  # only the first image comes without
+    solutions = solving.finish(calibrator, cycles[-1].solutions)
+    make_new_model(context, field, facet, cycles[-1].model, solutions)
+    change = change_of(context.engine, field, facet, context.products)
+    context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
+    before, after = look_at_residuals(context, field, facet, change)
+    verdict = judge(
+        before,
+        after,
+        [cycle.quality.dynamic_range for cycle in cycles],
+        flagged_fraction(solutions.h5parm),
+        skip=field.settings.calibration.skip_selfcal_check,
+    )
+    log.info("%s: self-calibration %s: %s", facet.name, "good" if verdict.good else "FAILED", verdict.explain())
+    return {
+        "verdict": verdict.to_json(),
+        "cycles": [cycle.quality.to_json() for cycle in cycles],
+        "identity": change.identity(),
+        "flux_jy": flux_jy,
+        "preapplied": preapplied.owner if preapplied else "",
+    }
+
+
+def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Change:
+    """What a direction's self-calibration changes in the data, from where it left its products."""
+    return Change(
+        CorruptedModel(new_model_path(products, facet.name), solutions_of(products, facet.name)),
+        field.initial_models(facet, products),
+        engine.workspace.scratch("facetsub", facet.name, engine.dir_local),
+    )
+
+
+def settings_of(field: Field, facet: Facet) -> dict[str, Any]:
+    """What shapes the self-calibration of a direction."""
+    settings = field.settings
+    calibration, imaging = asdict(settings.calibration), asdict(settings.imaging)
+    shaping = {name: calibration[name] for name in _CALIBRATION_OPTIONS}
+    shaping.update({name: imaging[name] for name in _IMAGING_OPTIONS})
+    direction = asdict(facet.direction)
+    return {**shaping, **{f"direction.{name}": value for name, value in direction.items()}}
+
+
+def explain(verdict: dict[str, Any]) -> str:
+    """The reasons of a verdict that is kept in a record."""
+    return Verdict.from_json(verdict).explain()
+
+
+def _middle(field: Field, facet: Facet) -> Components:
+    """The calibrator's initial model of the middle band."""
+    bands = field.observation.bands
+    return field.calibrators[facet.name][bands[len(bands) // 2].skymodel]

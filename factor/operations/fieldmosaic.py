@@ -1,0 +1,126 @@
+"""fieldmosaic: join the facet images, and correct the primary beam."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from factor.directions.model import Facet
+from factor.execution.context import Context
+from factor.execution.step import Call, Step
+from factor.operations.base import Field
+from factor.operations.facet_imaging import ImagingSet
+from factor.products.beam import ImageWeights, primary_beam
+from factor.products.images import image_noise
+from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid, write_mosaic
+from factor.products.seams import seam_statistics
+
+log = logging.getLogger("factor.fieldmosaic")
+
+#: Kinds of images that make up a mosaic.
+KINDS = ("pbcor", "pbcut", "pb", "facets")
+
+
+def run(
+    context: Context,
+    field: Field,
+    imaging: ImagingSet,
+    facets: Sequence[Facet],
+    images: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Make the mosaic.
+
+    Parameters
+    ----------
+    context : Context
+        Of fieldmosaic on the field.
+    field : Field
+        The field.
+    imaging : ImagingSet
+        Pixel size and weighting of the facet images.
+    facets : sequence of Facet
+        The facets that were imaged.
+    images : mapping of facet name to results
+        What facetimage left for each.
+
+    Returns
+    -------
+    dict
+        The results for the record: files, noise, seams.
+    """
+    workspace = field.workspace
+    members = tuple(
+        FacetImage(
+            name=facet.name,
+            path=workspace.resolve(images[facet.name]["image"]),
+            vertices=facet.vertices,
+            solutions=images[facet.name]["solutions_of"],
+            kind=images[facet.name]["solutions"],
+        )
+        for facet in facets
+    )
+    prefix = context.products / "field."
+    report = context.products / "field.mosaic.json"
+    chunks = tuple(f.path for chunk in field.observation.chunks for f in chunk.files)
+    arguments = {
+        "members": members,
+        "centre": (field.observation.ra_deg, field.observation.dec_deg),
+        "imaging": imaging,
+        "chunks": chunks,
+        "prefix": prefix,
+        "report": report,
+        "history": (f"parset {field.settings.path}", *_settings_lines(imaging)),
+    }
+    files = {kind: prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits") for kind in KINDS}
+    reads: tuple[Path, ...] = tuple(m.path for m in members if m.path is not None)
+    action = Call(join_facets, arguments)
+    context.run(Step("join facets, correct the primary beam", action, reads, (*files.values(), report)))
+    numbers = json.loads(report.read_text())
+    log.info("mosaic: noise %.3f mJy/beam: %s", 1e3 * numbers["noise_jy"], files["pbcor"])
+    return {"files": {kind: workspace.relative(path) for kind, path in files.items()}, **numbers}
+
+
+def _settings_lines(imaging: ImagingSet) -> tuple[str, ...]:
+    return tuple(f"{name} = {value}" for name, value in asdict(imaging).items())
+
+
+def join_facets(
+    members: Sequence[FacetImage],
+    centre: tuple[float, float],
+    imaging: ImagingSet,
+    chunks: Sequence[Path],
+    prefix: Path,
+    report: Path,
+    history: Sequence[str],
+) -> None:
+    """Write the mosaic's images, and its numbers as JSON.
+
+    Parameters
+    ----------
+    members : sequence of FacetImage
+        The facets' images.
+    centre : (ra_deg, dec_deg)
+        The field's phase centre.
+    imaging : ImagingSet
+        How the facets were imaged.
+    chunks : sequence of Path
+        Measurement sets from which the primary beam is computed.
+    prefix : Path
+        Folder and beginning of the file names.
+    report : Path
+        JSON file with noise and seams.
+    history : sequence of str
+        Lines for the headers.
+    """
+    grid = mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec)
+    mosaic = make_mosaic(members, grid)
+    weights = ImageWeights(minuv_lambda=imaging.min_uv_lambda, robust=imaging.robust)
+    beam = primary_beam(chunks, grid, weights=weights)
+    write_mosaic(mosaic, beam, prefix, history)
+    noise = image_noise(mosaic.data)
+    seams = [asdict(seam) for seam in seam_statistics(mosaic)]
+    report.write_text(json.dumps({"noise_jy": noise, "freq_hz": beam.freq_hz, "seams": seams}, indent=1))

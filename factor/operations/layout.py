@@ -1,0 +1,177 @@
+"""The layout of a run: which directions, which facets around them, which sources in each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from factor.directions.facets import make_facets
+from factor.directions.file import read_directions, write_directions
+from factor.directions.geometry import FieldGeometry
+from factor.directions.model import Direction, Facet, Source
+from factor.directions.regions import write_calimage_regions, write_facet_regions
+from factor.directions.select import SelectionLimits, select_directions
+from factor.errors import InputError
+from factor.execution.step import digest
+from factor.observation.model import Observation
+from factor.operations.base import Field
+from factor.parset import Settings
+from factor.products.skymodel import Components, read, select
+from factor.products.sources import (
+    assign_sources,
+    calibrator_components,
+    group_sources,
+    sources_from_patches,
+)
+from factor.state.store import read_json, write_json
+from factor.tuning.images import INNER_FRACTION, calibrator_image_size, inner_width_deg
+from factor.workspace import Workspace
+
+log = logging.getLogger("factor.layout")
+
+#: Format of the file in which the layout is kept.
+LAYOUT_VERSION = 1
+
+Models = Mapping[Path, Components]
+
+
+def lay_out(settings: Settings, workspace: Workspace, observation: Observation) -> Field:
+    """Choose directions, divide the field among them, and give each its sources.
+
+    Raises
+    ------
+    InputError
+        When the directions or models are no good, or the layout is not that of the
+        operations already done.
+    """
+    models = {band.skymodel: read(band.skymodel) for band in observation.bands}
+    sources = _sources(settings, observation, models)
+    geometry = field_geometry(settings, observation)
+    directions = _directions(settings, workspace, observation, sources)
+    sizes = {d.name: image_width_deg(settings, d) for d in directions}
+    facets = make_facets(
+        directions,
+        sources,
+        geometry,
+        check_edges=settings.directions.check_edges,
+        cal_image_deg=sizes,
+    )
+    _keep_layout(workspace, facets)
+    write_facet_regions(facets, workspace.facets_region)
+    boxes = [replace(d, cal_size_deg=INNER_FRACTION * sizes[d.name]) for d in directions]
+    write_calimage_regions(boxes, sizes, workspace.calimages_region)
+    shares = _shares(models, facets)
+    return Field(
+        settings=settings,
+        workspace=workspace,
+        observation=observation,
+        facets=facets,
+        geometry=geometry,
+        sources=shares,
+        calibrators={facet.name: _calibrators(settings, shares, facet) for facet in facets},
+    )
+
+
+def field_geometry(settings: Settings, observation: Observation) -> FieldGeometry:
+    """The ellipse in which directions get facets."""
+    radius = settings.directions.faceting_radius_deg
+    if radius is None:
+        radius = 1.25 * observation.fwhm_deg(observation.bands[-1].freq_hz) / 2.0
+    return FieldGeometry(
+        observation.ra_deg, observation.dec_deg, radius, observation.mean_elevation_rad
+    )
+
+
+def image_width_deg(settings: Settings, direction: Direction) -> float:
+    """Side of a calibrator's image."""
+    cellsize = settings.imaging.selfcal_cellsize_arcsec
+    size = direction.cal_imsize or calibrator_image_size(direction.cal_size_deg or 0.0, cellsize)
+    return size * cellsize / 3600.0
+
+
+def _sources(settings: Settings, observation: Observation, models: Models) -> list[Source]:
+    given = settings.directions.faceting_skymodel
+    if given is not None:
+        return sources_from_patches(read(given))[1]
+    return group_sources(models[observation.bands[-1].skymodel])[1]
+
+
+def _directions(
+    settings: Settings, workspace: Workspace, observation: Observation, sources: list[Source]
+) -> tuple[Direction, ...]:
+    given = settings.directions.directions_file
+    if given is not None:
+        return tuple(read_directions(given))
+    if workspace.directions_file.exists():
+        return tuple(read_directions(workspace.directions_file))
+    directions = select_directions(
+        sources, _limits(settings, observation), field_geometry(settings, observation)
+    )
+    write_directions(directions, workspace.directions_file)
+    log.info("chose %d directions: %s", len(directions), workspace.directions_file)
+    return tuple(directions)
+
+
+def _limits(settings: Settings, observation: Observation) -> SelectionLimits:
+    chosen = settings.directions
+    radius = chosen.max_radius_deg
+    return SelectionLimits(
+        size_max_arcmin=chosen.size_max_arcmin or 0.0,
+        separation_max_arcmin=chosen.separation_max_arcmin or 0.0,
+        flux_min_jy=chosen.flux_min_jy or 0.0,
+        flux_min_for_merging_jy=chosen.flux_min_for_merging_jy,
+        ndir_max=chosen.ndir_max,
+        minimize_nonuniformity=chosen.minimize_nonuniformity,
+        max_radius_deg=observation.fwhm_deg(observation.bands[-1].freq_hz) if radius is None else radius,
+    )
+
+
+def _shares(models: Models, facets: tuple[Facet, ...]) -> dict[str, dict[Path, Components]]:
+    owners = assign_sources({str(path): model for path, model in models.items()}, facets)
+    return {
+        facet.name: {
+            path: select(model, owners[str(path)] == index) for path, model in models.items()
+        }
+        for index, facet in enumerate(facets)
+    }
+
+
+def _calibrators(
+    settings: Settings, shares: Mapping[str, Models], facet: Facet
+) -> dict[Path, Components]:
+    own = shares[facet.name]
+    if not any(len(model) for model in own.values()):
+        raise InputError(
+            f"direction {facet.name}: its facet holds no source of the initial sky models",
+            "correct its position in the directions file, or remove it",
+        )
+    cellsize = settings.imaging.selfcal_cellsize_arcsec
+    size = round(image_width_deg(settings, facet.direction) * 3600.0 / cellsize)
+    chosen = calibrator_components(
+        {str(path): model for path, model in own.items()},
+        facet.direction,
+        inner_width_deg(size, cellsize),
+    )
+    return {path: select(model, chosen[str(path)]) for path, model in own.items()}
+
+
+def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...]) -> None:
+    """Note the layout, or refuse one that is not that of what was done."""
+    path = workspace.state / "layout.json"
+    layout = {
+        facet.name: digest(str([(round(ra, 6), round(dec, 6)) for ra, dec in facet.vertices]))
+        for facet in facets
+    }
+    kept = read_json(path, LAYOUT_VERSION, f"delete {workspace.state} and {workspace.results} to begin again")
+    if kept is not None and kept["facets"] != layout and any(workspace.state.glob("*/*.json")):
+        changed = sorted(
+            name for name in {*layout, *kept["facets"]} if layout.get(name) != kept["facets"].get(name)
+        )
+        raise InputError(
+            f"the facets are not those of what this run has done (changed: {', '.join(changed)})",
+            f"give back the directions and options of before, or delete {workspace.results} and "
+            f"{workspace.state} to begin again with the new facets",
+        )
+    write_json(path, {"facets": layout}, LAYOUT_VERSION)

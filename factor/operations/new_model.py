@@ -1,0 +1,65 @@
+"""The new sky model of a facet: image it with the direction's solutions and part of the band."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from factor.directions.model import Facet
+from factor.execution.context import Context
+from factor.execution.step import Call, Step
+from factor.operations.base import Field, Solutions
+from factor.operations.facet_imaging import facet_averaging, facet_options, selfcal_set
+from factor.operations.passes import Extraction, extract, image
+from factor.operations.publish import publish_image
+from factor.products.clean_models import join_models
+from factor.tools.dp3 import ApplyCal
+from factor.tuning.images import spread
+
+
+def new_model_path(products: Path, direction: str) -> Path:
+    """Where facetselfcal leaves the new model of a direction."""
+    return products / f"{direction}.new_facet_sources.skymodel"
+
+
+def make_new_model(
+    context: Context, field: Field, facet: Facet, calibrator_model: Path, solutions: Solutions
+) -> Path:
+    """Image the facet and write the model that replaces its initial one.
+
+    Returns
+    -------
+    Path
+        ``<direction>.new_facet_sources.skymodel``: the calibrator from self-calibration,
+        and the facet's other sources from its image.
+    """
+    settings = field.settings.imaging
+    bands = field.observation.bands
+    chosen = spread(len(bands), settings.fractional_bandwidth_selfcal_facet_image)
+    how = Extraction(
+        label="facet",
+        centre=(facet.ra_deg, facet.dec_deg),
+        averaging=facet_averaging(field, facet, settings.selfcal_cellsize_arcsec),
+        initial=field.initial_models(facet, context.products),
+        correct=(ApplyCal(solutions.h5parm, solutions.soltabs),),
+        bands=tuple(bands[i].name for i in chosen),
+    )
+    steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
+    context.run(*steps)
+    options = facet_options(context, field, facet, selfcal_set(field.settings), len(chosen))
+    options = replace(options, save_source_list=True)
+    context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
+    if not facet.is_patch:
+        publish_image(context, options.image, facet)
+    path = new_model_path(context.products, facet.name)
+    replaced = field.calibrator_models(facet, context.products).paths
+    arguments = {
+        "calibrator": calibrator_model,
+        "replaced": replaced,
+        "source_list": options.source_list,
+        "patch": facet.name,
+        "path": path,
+    }
+    reads = (calibrator_model, options.source_list, *replaced)
+    context.run(Step("new model of the facet", Call(join_models, arguments), reads, (path,)))
+    return path

@@ -1,0 +1,180 @@
+"""Passes over the visibilities that operations share: take out a direction, correct, image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from factor.execution.context import Context
+from factor.execution.step import Step
+from factor.observation.model import Chunk, ChunkFile
+from factor.operations.base import InitialModels, Solutions, runs_of_one_model
+from factor.state.ledger import Ledger
+from factor.tools.dp3 import (
+    ApplyCal,
+    Average,
+    DP3Run,
+    DP3Step,
+    H5ParmPredict,
+    PhaseShift,
+    Predict,
+    dp3_command,
+)
+from factor.tools.wsclean import WSClean, wsclean_command
+from factor.tuning.averaging import Averaging
+
+
+@dataclass(frozen=True)
+class CorruptedModel:
+    """A model from self-calibration with the solutions that it is subtracted with."""
+
+    skymodel: Path
+    solutions: Solutions
+
+    def predict(self, operation: str) -> H5ParmPredict:
+        return H5ParmPredict(
+            self.skymodel,
+            operation,
+            self.solutions.filled,
+            self.solutions.soltabs,
+            self.solutions.owner,
+        )
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How a direction is taken out of the chunks, in one pass.
+
+    Attributes
+    ----------
+    label : str
+        What is taken out, for names of steps and files.
+    centre : (ra_deg, dec_deg)
+        New phase centre.
+    averaging : Averaging
+        How far the result is averaged.
+    initial : InitialModels or None
+        Initial models that are added back, uncorrupted, as they were subtracted.
+    new : CorruptedModel or None
+        A self-calibrated model that is added back, corrupted, as it was subtracted.
+    correct : tuple of ApplyCal
+        Corrections applied after the shift.
+    bands : tuple of str or None
+        Bands to use; all when None.
+    """
+
+    label: str
+    centre: tuple[float, float]
+    averaging: Averaging
+    initial: InitialModels | None = None
+    new: CorruptedModel | None = None
+    correct: tuple[ApplyCal, ...] = ()
+    bands: tuple[str, ...] | None = None
+
+    def reads(self) -> tuple[Path, ...]:
+        files: list[Path] = []
+        if self.initial is not None:
+            files += self.initial.paths
+        if self.new is not None:
+            files += [self.new.skymodel, self.new.solutions.filled]
+        return (*files, *(c.parmdb for c in self.correct))
+
+
+def chunk_token(context: Context, file: ChunkFile) -> str:
+    """The state of a chunk's data as a fingerprint: which subtractions they have seen."""
+    return f"{file.path.name}:{Ledger(context.engine.workspace, file.path).state_id()}"
+
+
+def extract(context: Context, chunk: Chunk, how: Extraction) -> list[Step]:
+    """The steps that take one direction out of one chunk: add back, shift, correct, average.
+
+    Returns
+    -------
+    list of Step
+        One for each run of bands with one initial model, lowest frequency first; each
+        leaves one measurement set.
+    """
+    steps = []
+    for number, files in enumerate(_runs(chunk, how)):
+        msout = context.scratch / f"{chunk.name}_{number}.{how.label}.ms"
+        run = DP3Run(
+            msin=tuple(file.path for file in files),
+            datacolumn="CORRECTED_DATA",
+            steps=_passes(how, files),
+            msout=msout,
+        )
+        steps.append(
+            Step(
+                name=f"take out the {how.label}, {chunk.name}, part {number}",
+                action=dp3_command(context.tools, run),
+                reads=(*how.reads(), *(chunk_token(context, file) for file in files)),
+                outputs=(msout,),
+            )
+        )
+    return steps
+
+
+def _runs(chunk: Chunk, how: Extraction) -> list[tuple[ChunkFile, ...]]:
+    if how.initial is not None:
+        return runs_of_one_model(chunk, how.bands)
+    return [tuple(f for f in chunk.files if how.bands is None or f.band in how.bands)]
+
+
+def _passes(how: Extraction, files: Sequence[ChunkFile]) -> tuple[DP3Step, ...]:
+    passes: list[DP3Step] = []
+    model = how.initial.of(files[0]) if how.initial is not None else None
+    if model is not None:
+        passes.append(Predict(model, "add"))
+    if how.new is not None:
+        passes.append(how.new.predict("add"))
+    passes.append(PhaseShift(*how.centre))
+    passes += how.correct
+    if how.averaging != Averaging(1, 1):
+        passes.append(Average(how.averaging.freqstep, how.averaging.timestep))
+    return tuple(passes)
+
+
+def correct(
+    context: Context, mss: Sequence[Path], h5parm: Path, soltabs: tuple[str, ...], timestep: int, msout: Path
+) -> Step:
+    """The step that corrects extracted data of one chunk and averages them in time for an image."""
+    steps: tuple[DP3Step, ...] = (ApplyCal(h5parm, soltabs), Average(1, timestep))
+    if not soltabs:
+        steps = (Average(1, timestep),)
+    run = DP3Run(tuple(mss), "DATA", steps, msout)
+    return Step(
+        name=f"correct and average, {msout.name}",
+        action=dp3_command(context.tools, run),
+        reads=(*mss, h5parm) if soltabs else tuple(mss),
+        outputs=(msout,),
+    )
+
+
+def image(context: Context, options: WSClean, mss: Sequence[Path], threads: int, *reads: Path | str) -> Step:
+    """The step that makes an image.
+
+    Parameters
+    ----------
+    context : Context
+        Where it runs.
+    options : WSClean
+        What to make.
+    mss : sequence of Path
+        What is imaged.
+    threads : int
+        Processors that it may keep busy.
+    reads : Path or str
+        What it depends on beside the measurement sets and the mask.
+    """
+    memory_gb = context.engine.memory_gb
+    command = wsclean_command(context.tools, options, mss, threads=threads, memory_gb=memory_gb)
+    mask = (options.fits_mask,) if options.fits_mask is not None else ()
+    depends = reads if reads else tuple(mss)
+    return Step(
+        name=f"image {options.name.name}",
+        action=replace(command, outputs=options.outputs),
+        reads=(*depends, *mask),
+        outputs=options.outputs,
+        cpus=threads,
+    )

@@ -1,0 +1,201 @@
+"""The self-calibration of one direction: image, solve, image, until nothing improves."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from factor.directions.model import Facet
+from factor.errors import StepError
+from factor.execution.context import Context
+from factor.execution.step import Call, Step
+from factor.observation.model import Chunk
+from factor.operations import solving
+from factor.operations.base import Field, Solutions
+from factor.operations.facet_imaging import AUTO_MASK, AUTO_THRESHOLD, MAX_COMPONENTS
+from factor.operations.passes import Extraction, correct, extract, image
+from factor.operations.publish import publish_image
+from factor.operations.selfcal_plan import SelfcalPlan
+from factor.products.calibrator_mask import write_calibrator_mask
+from factor.products.clean_models import model_from_clean, starting_model
+from factor.products.images import SkyGrid
+from factor.products.quality import ImageQuality, image_quality
+from factor.tools.dp3 import ApplyCal
+from factor.tools.wsclean import WSClean
+
+log = logging.getLogger("factor.selfcal")
+
+#: Cycles with phases alone before slow gains are solved.
+PHASE_CYCLES = 2
+
+#: Relative improvement of dynamic range or |min|/max below which the loop ends.
+WORTHWHILE = 0.0125
+
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One image of the calibrator, and how it was made.
+
+    Attributes
+    ----------
+    number : int
+        0 is the image before any solution of its own.
+    image : Path
+        The restored image.
+    model : Path
+        Its clean components inside the calibrator's region, as a sky model.
+    quality : ImageQuality
+        Noise, peak and dynamic range of the image.
+    solutions : Solutions or None
+        What the data were corrected with.
+    """
+
+    number: int
+    image: Path
+    model: Path
+    quality: ImageQuality
+    solutions: Solutions | None
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """The calibrator of one direction, ready to be taken out of the data."""
+
+    context: Context
+    field: Field
+    facet: Facet
+    plan: SelfcalPlan
+    preapplied: Solutions | None
+
+    @property
+    def name(self) -> str:
+        return self.facet.name
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        return self.field.observation.chunks
+
+    def take_out(self) -> dict[str, tuple[Path, ...]]:
+        """Extract the calibrator from every chunk: measurement sets by name of the chunk."""
+        preapply: tuple[ApplyCal, ...] = ()
+        if self.preapplied is not None:
+            preapply = (ApplyCal(self.preapplied.filled, solving.phases_of(self.preapplied.soltabs)),)
+        how = Extraction(
+            label="calibrator",
+            centre=(self.facet.direction.ra_deg, self.facet.direction.dec_deg),
+            averaging=self.plan.solve_averaging,
+            initial=self.field.calibrator_models(self.facet, self.context.products),
+            correct=preapply,
+        )
+        steps = {chunk.name: extract(self.context, chunk, how) for chunk in self.chunks}
+        self.context.run(*(step for parts in steps.values() for step in parts))
+        return {name: tuple(s.outputs[0] for s in parts) for name, parts in steps.items()}
+
+    def mask(self) -> Path:
+        """The clean mask: the inner part of the image, inside the facet."""
+        path = self.context.scratch / "calibrator.mask.fits"
+        direction, imaging = self.facet.direction, self.field.settings.imaging
+        size = self.plan.image_size
+        arguments = {
+            "grid": SkyGrid(direction.ra_deg, direction.dec_deg, size, size, imaging.selfcal_cellsize_arcsec),
+            "width_deg": self.plan.inner_width_deg,
+            "vertices": self.facet.vertices,
+            "path": path,
+        }
+        self.context.run(Step("clean mask", Call(write_calibrator_mask, arguments), (), (path,)))
+        return path
+
+    def imaging(self, number: int) -> WSClean:
+        """Options of the image of one cycle."""
+        options = self.field.settings.imaging
+        return WSClean(
+            name=self.context.scratch / f"{self.name}.wsclean_image{number:02d}",
+            size=self.plan.image_size,
+            scale_arcsec=options.selfcal_cellsize_arcsec,
+            robust=options.selfcal_robust,
+            minuv_lambda=options.selfcal_min_uv_lambda,
+            padding=options.wsclean_image_padding,
+            channels_out=self.plan.channels_out,
+            spectral_terms=min(2, self.plan.channels_out),
+            niter=MAX_COMPONENTS,
+            auto_mask=AUTO_MASK,
+            auto_threshold=AUTO_THRESHOLD,
+            multiscale=self.plan.multiscale,
+            fits_mask=self.mask(),
+            save_source_list=True,
+        )
+
+
+def self_calibrate(calibrator: Calibrator) -> list[Cycle]:
+    """Run the loop; the last cycle's solutions and model are the result.
+
+    Raises
+    ------
+    StepError
+        When a tool fails or an image or solution is no good.
+    """
+    data = calibrator.take_out()
+    cycles = [_image_cycle(calibrator, data, 0, None)]
+    model = _starting_model(calibrator, cycles[0])
+    limit = calibrator.field.settings.calibration.max_selfcal_loops
+    for number in range(1, PHASE_CYCLES + limit + 1):
+        with_gains = number > PHASE_CYCLES
+        solutions = solving.solve(calibrator, data, model, number, with_gains=with_gains)
+        cycles.append(_image_cycle(calibrator, data, number, solutions))
+        model = cycles[-1].model
+        if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
+            break
+    return cycles
+
+
+def worthwhile(before: ImageQuality, after: ImageQuality) -> bool:
+    """Whether dynamic range or |min|/max improved by more than `WORTHWHILE`."""
+    return (
+        after.dynamic_range > before.dynamic_range * (1.0 + WORTHWHILE)
+        or after.min_max < before.min_max * (1.0 - WORTHWHILE)
+    )
+
+
+def _image_cycle(
+    calibrator: Calibrator,
+    data: dict[str, tuple[Path, ...]],
+    number: int,
+    solutions: Solutions | None,
+) -> Cycle:
+    context, options = calibrator.context, calibrator.imaging(number)
+    timestep = calibrator.plan.image_averaging.timestep
+    corrected = [context.scratch / f"{name}.cycle{number:02d}.ms" for name in data]
+    h5parm = solutions.h5parm if solutions else Path()
+    soltabs = solutions.soltabs if solutions else ()
+    context.run(
+        *(
+            correct(context, mss, h5parm, soltabs, timestep, msout)
+            for mss, msout in zip(data.values(), corrected, strict=True)
+        )
+    )
+    context.run(image(context, options, corrected, context.threads))
+    published = publish_image(context, options.image, calibrator.facet)
+    model = context.scratch / f"{calibrator.name}.cycle{number:02d}.skymodel"
+    arguments = {"source_list": options.source_list, "patch": calibrator.name, "path": model}
+    context.run(Step(f"model {number}", Call(model_from_clean, arguments), (options.source_list,), (model,)))
+    quality = image_quality(options.image)
+    if not quality.peak_jy > 0:
+        raise StepError(f"image {number}", f"the image of {calibrator.name} is empty", str(context.out_log))
+    log.info("%s: cycle %d: %s", calibrator.name, number, quality)
+    return Cycle(number, published, model, quality, solutions)
+
+
+def _starting_model(calibrator: Calibrator, first: Cycle) -> Path:
+    """The first solve's model: compact sources as points at the centre of their light."""
+    context = calibrator.context
+    path = context.scratch / f"{calibrator.name}.start.skymodel"
+    arguments = {
+        "model": first.model,
+        "beam_arcsec": first.quality.beam_arcsec,
+        "patch": calibrator.name,
+        "path": path,
+    }
+    context.run(Step("starting model", Call(starting_model, arguments), (first.model,), (path,)))
+    return path

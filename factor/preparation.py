@@ -1,0 +1,92 @@
+"""Before anything is calibrated: the input checked and chunked, the ledgers settled."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from factor.errors import FactorError, InputError
+from factor.observation.bands import find_measurement_sets, read_all
+from factor.observation.checks import check_input
+from factor.observation.chunks import bytes_needed, known_flagged_fractions, make_chunks
+from factor.observation.model import Observation
+from factor.observation.plan import ChunkPlan, plan_chunks
+from factor.parset import Settings
+from factor.state.ledger import Ledger
+from factor.state.store import StateStore
+from factor.workspace import Workspace
+
+log = logging.getLogger("factor")
+
+
+def plan_observation(settings: Settings, workspace: Workspace, jobs: int) -> tuple[ChunkPlan, ...]:
+    """Check the input and plan its chunks; nothing is written.
+
+    Raises
+    ------
+    InputError
+        With all problems of the input at once.
+    """
+    found = find_measurement_sets(settings.globals.dir_ms)
+    checked = check_input(read_all(found, jobs, known_flagged_fractions(workspace)), settings)
+    for warning in checked.warnings:
+        log.warning(warning)
+    plan = plan_chunks(checked.bands, settings.globals.chunk_size_sec)
+    log.info("input: %d bands in %s, %d time chunks", len(checked.bands), settings.globals.dir_ms, len(plan))
+    return plan
+
+
+def chunk_observation(plan: tuple[ChunkPlan, ...], workspace: Workspace, jobs: int) -> Observation:
+    """Make the chunks that are not there yet."""
+    needed = bytes_needed(plan, workspace)
+    if needed:
+        log.info("making chunks: %.2f GB", needed / 1e9)
+    return make_chunks(plan, workspace, jobs)
+
+
+def settle_ledgers(workspace: Workspace, observation: Observation) -> None:
+    """Bring every chunk into a state that the ledger knows.
+
+    Edits that were interrupted are finished or dropped. Where the user deleted state and
+    results, all chunks go back to the data as they came.
+
+    Raises
+    ------
+    FactorError
+        When a subtraction stands of which the state knows nothing, though it knows others.
+    """
+    known = {r.direction for r in StateStore(workspace).all() if r.operation == "facetsub"}
+    for chunk in observation.chunks:
+        for file in chunk.files:
+            ledger = Ledger(workspace, file.path)
+            ledger.recover()
+            standing = {entry.direction for entry in ledger.subtracted()}
+            if standing and not known:
+                log.info("%s: back to the data as they came", file.path.name)
+                ledger.reset_all()
+            elif standing - known:
+                raise FactorError(
+                    f"{file.path}: directions {', '.join(sorted(standing - known))} stand "
+                    f"subtracted, but {workspace.state} has no record of them",
+                    f"give back their records, or delete {workspace.state} and "
+                    f"{workspace.results} to begin again",
+                )
+
+
+def make_folders(workspace: Workspace, dir_local: Path | None) -> None:
+    """Make the working directory's folders.
+
+    Raises
+    ------
+    InputError
+        When one cannot be written.
+    """
+    folders = [workspace.chunks, workspace.logs, workspace.regions, workspace.results, workspace.state]
+    for folder in folders + ([dir_local] if dir_local else []):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made: {error.strerror}") from error
+        if not os.access(folder, os.W_OK):
+            raise InputError(f"{folder} cannot be written to", "choose another folder")

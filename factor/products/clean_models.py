@@ -1,0 +1,84 @@
+"""Sky models made of the clean components of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from factor.directions.geometry import separation_deg
+from factor.products.skymodel import Components, concatenate, flux_at, read, select, write
+from factor.products.sources import SOURCE_FWHM_ARCSEC, collapse_compact
+from factor.tuning.intervals import effective_flux_jy
+
+#: Components closer than this to the brightest ones count as its unresolved part, arcsec:
+#: about the resolution of the initial models.
+_UNRESOLVED_ARCSEC = 25.0
+
+
+def model_from_clean(source_list: Path, patch: str, path: Path) -> None:
+    """Write an image's clean components as a model of one patch."""
+    write(read(source_list), path, patch)
+
+
+def starting_model(model: Path, beam_arcsec: float, patch: str, path: Path) -> None:
+    """Write the model of the first solve: compact sources collapsed to points."""
+    write(collapse_compact(read(model), beam_arcsec), path, patch)
+
+
+def effective_flux(components: Components, freq_hz: float) -> float:
+    """Flux of a calibrator that counts for solving, Jy.
+
+    S_peak (S_tot / S_peak)^(2/3), with S_peak the flux around its brightest component
+    within the resolution of the initial model.
+    """
+    if not len(components):
+        return 0.0
+    flux = flux_at(components, freq_hz)
+    brightest = int(np.argmax(flux))
+    distance = separation_deg(
+        components.ra_deg, components.dec_deg,
+        components.ra_deg[brightest], components.dec_deg[brightest],
+    )  # fmt: skip
+    peak = float(flux[distance * 3600.0 <= _UNRESOLVED_ARCSEC].sum())
+    return effective_flux_jy(peak, float(flux.sum()))
+
+
+def join_models(
+    calibrator: Path, replaced: Sequence[Path], source_list: Path, patch: str, path: Path
+) -> None:
+    """Write the new model of a facet: the calibrator's, and what its image holds elsewhere.
+
+    Parameters
+    ----------
+    calibrator : Path
+        Model of the calibrator from self-calibration.
+    replaced : sequence of Path
+        Initial models of the calibrator: components of the facet's image at these sources
+        give way to the calibrator's model.
+    source_list : Path
+        Clean components of the facet's image.
+    patch : str
+        Name of the one patch, the direction's.
+    path : Path
+        Model to write.
+    """
+    new = read(calibrator)
+    facet = read(source_list)
+    old = concatenate([read(model) for model in replaced])
+    if len(facet) and len(old):
+        near = _near(facet, concatenate([old, new]), SOURCE_FWHM_ARCSEC / 2.0)
+        facet = select(facet, ~near)
+    write(concatenate([new, facet]), path, patch)
+
+
+def _near(components: Components, others: Components, radius_arcsec: float) -> np.ndarray:
+    """Which components lie within a radius of any of the others."""
+    from scipy.spatial import cKDTree
+
+    from factor.directions.geometry import unit_vectors
+
+    tree = cKDTree(unit_vectors(others.ra_deg, others.dec_deg))
+    distance, _ = tree.query(unit_vectors(components.ra_deg, components.dec_deg))
+    return np.asarray(distance <= np.radians(radius_arcsec / 3600.0))

@@ -1,0 +1,86 @@
+"""How far visibilities may be averaged before sources are smeared.
+
+The peak of a source away from the phase centre is reduced by averaging; the formulae
+are those of Bridle & Schwab 1989 (ASP Conf. Ser. 6, 247), for a Gaussian beam.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """Steps by which to average, in channels and time slots."""
+
+    freqstep: int
+    timestep: int
+
+
+def bandwidth_smearing(width_hz: float, freq_hz: float, offset_deg: float, beam_deg: float) -> float:
+    """Reduction of the peak (0 none, 1 all) by a square channel of the given width."""
+    beta = width_hz / freq_hz * offset_deg / beam_deg
+    x = math.sqrt(math.log(2.0)) * beta
+    return 0.0 if x < 1e-6 else 1.0 - math.sqrt(math.pi) / 2.0 * math.erf(x) / x
+
+
+def time_smearing(interval_s: float, offset_deg: float, beam_deg: float) -> float:
+    """Reduction of the peak by an integration, for a source near the pole (the usual worst case)."""
+    return min(1.0, 1.22e-9 * (offset_deg / beam_deg) ** 2 * interval_s**2)
+
+
+def _divisors(number: int) -> list[int]:
+    return [d for d in range(1, number + 1) if number % d == 0]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The data's own sampling.
+
+    Attributes
+    ----------
+    n_channels : int
+        Channels of one band.
+    chan_width_hz, freq_hz, interval_s : float
+        Width of a channel, lowest frequency, length of a time slot.
+    """
+
+    n_channels: int
+    chan_width_hz: float
+    freq_hz: float
+    interval_s: float
+
+
+def choose_averaging(
+    sampling: Sampling, offset_deg: float, beam_deg: float, max_peak_smearing: float
+) -> Averaging:
+    """The largest averaging that keeps sources at an offset above 1 - max_peak_smearing.
+
+    Half of the loss is granted to frequency and half to time; the data's own sampling is
+    kept where it already loses more.
+
+    Parameters
+    ----------
+    sampling : Sampling
+        The data as they are.
+    offset_deg : float
+        Distance of the farthest source from the phase centre.
+    beam_deg : float
+        Full width at half maximum of the synthesised beam.
+    max_peak_smearing : float
+        Largest loss of peak flux density.
+    """
+    limit = max_peak_smearing / 2.0
+    freqstep = max(
+        (
+            step
+            for step in _divisors(sampling.n_channels)
+            if step == 1
+            or bandwidth_smearing(step * sampling.chan_width_hz, sampling.freq_hz, offset_deg, beam_deg)
+            <= limit
+        ),
+    )
+    longest_s = math.sqrt(limit / 1.22e-9) * beam_deg / max(offset_deg, 1e-9)
+    timestep = max(1, min(int(longest_s // sampling.interval_s), int(120.0 // sampling.interval_s)))
+    return Averaging(freqstep, timestep)

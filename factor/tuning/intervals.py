@@ -1,0 +1,41 @@
+"""Solution intervals from the flux of a calibrator."""
+
+from __future__ import annotations
+
+import math
+
+#: Flux (Jy, four bands) for which the fast phases are solved every 16 s.
+REFERENCE_FLUX_JY = 1.4
+LONGEST_FAST_S = 16.0
+SLOW_AT_REFERENCE_S = 1200.0
+SHORTEST_SLOW_S = 240.0
+LONGEST_SLOW_S = 1200.0
+
+
+def effective_flux_jy(peak_jy: float, total_jy: float) -> float:
+    """Flux that counts for solving: that of a resolved source counts less than its sum."""
+    if peak_jy <= 0:
+        return 0.0
+    return float(peak_jy * (max(total_jy, peak_jy) / peak_jy) ** (2.0 / 3.0))
+
+
+def fast_interval_slots(flux_jy: float, n_bands: int, slot_s: float) -> int:
+    """Interval of the fast phases in time slots: 16 s x (S_ref / S)^2, at most 16 s.
+
+    S_ref is 1.4 Jy x sqrt(4 / n_bands), S the effective flux.
+    """
+    reference_jy = REFERENCE_FLUX_JY * math.sqrt(4.0 / n_bands)
+    wanted_s = LONGEST_FAST_S * (reference_jy / max(flux_jy, 1e-6)) ** 2
+    return max(1, round(min(wanted_s, LONGEST_FAST_S) / slot_s))
+
+
+def slow_interval_slots(flux_jy: float, slot_s: float, n_slots: int) -> int:
+    """Interval of the slow gains in time slots: 1200 s x (1.4 Jy / S)^2 within 240-1200 s.
+
+    The interval is stretched or shortened a little so that the last one of a chunk of
+    ``n_slots`` is not short.
+    """
+    wanted_s = SLOW_AT_REFERENCE_S * (REFERENCE_FLUX_JY / max(flux_jy, 1e-6)) ** 2
+    wanted_s = min(max(wanted_s, SHORTEST_SLOW_S), LONGEST_SLOW_S)
+    pieces = max(1, round(n_slots * slot_s / wanted_s))
+    return math.ceil(n_slots / pieces)

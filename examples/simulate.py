@@ -11,17 +11,18 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-# The packages beside this file and the checkout's factor, also when nothing is installed.
+# So that a checkout works before anything is installed, and for `import simulate` in tests.
 sys.path[:0] = [p for p in (str(Path(__file__).parent), str(Path(__file__).parents[1]))
                 if p not in sys.path]
 
-from simulation.field import Paths, build
-from simulation.options import FieldOptions
+from simulation.field import Paths, build  # noqa: E402
+from simulation.options import FieldOptions  # noqa: E402
 
-from factor.errors import FactorError
-from factor.tools.environment import find_tools, prepare
+from factor.errors import FactorError  # noqa: E402
+from factor.tools.environment import find_tools, prepare  # noqa: E402
 
 __all__ = ["FieldOptions", "Paths", "simulate"]
 
@@ -78,7 +79,7 @@ def _angle(text: str, per_unit: float) -> float:
     parts = cleaned.split()
     if len(parts) == 1 and not any(mark in text for mark in "hd:"):
         return float(parts[0])
-    value = sum(abs(float(p)) / 60**i for i, p in enumerate(parts))
+    value = sum(abs(float(p)) / 60.0**i for i, p in enumerate(parts))
     return (-value if text.strip().startswith("-") else value) * per_unit
 
 
@@ -101,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("dir", type=Path, help="folder of the field")
     parser.add_argument("--clobber", action="store_true", help="replace a field with other options")
-    names = {"ra_deg": ("--ra", _ra), "dec_deg": ("--dec", _dec),
+    names: dict[str, tuple[str, Callable[[str], object]]] = {
+             "ra_deg": ("--ra", _ra), "dec_deg": ("--dec", _dec),
              "band_layout_mhz": ("--band-layout", _layout),
              "minutes": ("--minutes", float), "interval_s": ("--interval", float),
              "sefd_jy": ("--sefd", float), "flux_min_jy": ("--flux-min", float),
@@ -125,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         simulate(options, out, clobber)
     except FactorError as error:
         print(f"simulate.py: {error}", file=sys.stderr)
-        return 1
+        return error.exit_status
     return 0
 
 

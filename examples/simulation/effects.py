@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from simulation.options import FieldOptions
 
 Array = NDArray[np.float64]

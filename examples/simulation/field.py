@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from simulation import beam, effects, tools
 from simulation import measurementset as msets
 from simulation.geometry import Sky, choose_stations, local_axes, unit_vectors
 from simulation.options import BAND_WIDTH_HZ, FieldOptions
-from simulation.sky import Source, draw_sources, write_patches, write_skymodel
+from simulation.sky import REFERENCE_HZ, Source, draw_sources, write_patches, write_skymodel
 
 Array = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -89,7 +90,7 @@ def build(options: FieldOptions, paths: Paths, say: Say) -> None:
     say("visibilities, affected and ideal")
     patches = _initial_subtraction(options, paths, workers)
     say(f"initial model of {patches} patches, subtracted")
-    _write_ideal_models(options, paths, sources, apparent)
+    _write_ideal_models(options, paths, apparent)
     _write_truth(options, paths, observed, sources, apparent, flags)
     shutil.rmtree(paths.scratch)
     draft = paths.marker.with_suffix(".draft")
@@ -226,8 +227,9 @@ def _initial_subtraction(options: FieldOptions, paths: Paths, workers: int) -> i
     return patches
 
 
-def _write_ideal_models(options: FieldOptions, paths: Paths, sources: Sequence[Source],
-                        apparent: list[list[Source]]) -> None:
+def _write_ideal_models(
+    options: FieldOptions, paths: Paths, apparent: list[list[Source]]
+) -> None:
     for band, middle, seen in zip(
         options.band_names, options.band_middles_hz, apparent, strict=True
     ):
@@ -257,7 +259,7 @@ def _write_truth(options: FieldOptions, paths: Paths, observed: msets.Observed,
         "sources": [
             {
                 "name": s.name, "ra_deg": s.ra_deg, "dec_deg": s.dec_deg, "flux_jy": s.flux_jy,
-                "reference_freq_hz": 144e6, "spectral_index": s.spectral_index,
+                "reference_freq_hz": REFERENCE_HZ, "spectral_index": s.spectral_index,
                 "major_arcsec": s.major_arcsec, "minor_arcsec": s.minor_arcsec,
                 "angle_deg": s.angle_deg,
                 "apparent_flux_jy": [band[i].flux_jy for band in apparent],

@@ -186,7 +186,7 @@ class Sky:
     def _itrf(self, ra_rad: float, dec_rad: float) -> Array:
         seen = self._measures.measure(self._direction(ra_rad, dec_rad), "ITRF")
         lon, lat = seen["m0"]["value"], seen["m1"]["value"]
-        return unit_vectors(np.array(lon), np.array(lat))[0]
+        return np.asarray(unit_vectors(np.array(lon), np.array(lat))[0])
 
     def time_of_hour_angle(self, hour_angle_h: float) -> float:
         """First time (MJD, s) after the earliest date when the centre has this hour angle."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from simulation.geometry import Station
 
 Array = NDArray[np.float64]
@@ -15,11 +16,17 @@ Array = NDArray[np.float64]
 _XX_XY_YX_YY = [9, 10, 11, 12]
 _TOPO = 5
 _DIAMETER_M = 31.262533140212206
-_METRES = {"QuantumUnits": ["m", "m", "m"], "MEASINFO": {"type": "position", "Ref": "ITRF"}}
-_J2000 = {"QuantumUnits": ["rad", "rad"], "MEASINFO": {"type": "direction", "Ref": "J2000"}}
-_UTC = {"QuantumUnits": ["s"], "MEASINFO": {"type": "epoch", "Ref": "UTC"}}
-_MHZ = {"QuantumUnits": ["MHz"]}
-_EDGE_LENGTH_ROWS = 512
+_METRES: dict[str, object] = {
+    "QuantumUnits": ["m", "m", "m"],
+    "MEASINFO": {"type": "position", "Ref": "ITRF"},
+}
+_J2000: dict[str, object] = {
+    "QuantumUnits": ["rad", "rad"],
+    "MEASINFO": {"type": "direction", "Ref": "J2000"},
+}
+_UTC: dict[str, object] = {"QuantumUnits": ["s"], "MEASINFO": {"type": "epoch", "Ref": "UTC"}}
+_MHZ: dict[str, object] = {"QuantumUnits": ["MHz"]}
+_TILE_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def _columns(n_channels: int) -> dict[str, object]:
 
 
 def _managers(n_channels: int) -> dict[str, object]:
-    spec = {"DEFAULTTILESHAPE": np.array([4, n_channels, _EDGE_LENGTH_ROWS], np.int32)}
+    spec = {"DEFAULTTILESHAPE": np.array([4, n_channels, _TILE_ROWS], np.int32)}
     named = {"DATA": spec, "FLAG": spec, "WEIGHT": spec,
              "UVW": {"DEFAULTTILESHAPE": np.array([3, 4096], np.int32)}}
     columns = {"WEIGHT": "WEIGHT_SPECTRUM"}

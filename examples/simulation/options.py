@@ -107,9 +107,7 @@ class FieldOptions:
             problems.append(f"{self.minutes} minutes hold fewer than two slots of {self.interval_s} s")
         if not 0 < self.flux_min_jy <= self.flux_max_jy:
             problems.append(f"fluxes from {self.flux_min_jy} to {self.flux_max_jy} Jy: not a range")
-        if self.band_layout_mhz and min(self.band_layout_mhz) < 110 or any(
-            f > 190 for f in self.band_layout_mhz
-        ):
+        if any(not 110 <= f <= 190 for f in self.band_layout_mhz):
             problems.append(f"band layout {self.band_layout_mhz}: the HBA goes from 110 to 190 MHz")
         if problems:
             raise InputError(problems)
@@ -141,7 +139,7 @@ class FieldOptions:
     def channel_freqs_hz(self, middle_hz: float) -> NDArray[np.float64]:
         """Channel centres of the band around a frequency."""
         offsets = np.arange(self.channels) - (self.channels - 1) / 2
-        return middle_hz + offsets * self.channel_width_hz
+        return np.asarray(middle_hz + offsets * self.channel_width_hz, np.float64)
 
     @property
     def band_names(self) -> tuple[str, ...]:

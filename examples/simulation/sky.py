@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from simulation.options import FieldOptions
 
 #: Frequency to which the sources' fluxes belong.
@@ -72,11 +73,11 @@ def _place(fluxes: NDArray[np.float64], options: FieldOptions, rng: np.random.Ge
 
 def offset_position(ra_deg: float, dec_deg: float, l_deg: float, m_deg: float) -> tuple[float, float]:
     """Position at orthographic (SIN) offsets from a centre."""
-    l, m = np.radians([l_deg, m_deg])
+    x, y = np.radians([l_deg, m_deg])
     dec0 = np.radians(dec_deg)
-    n = np.sqrt(1 - l * l - m * m)
-    dec = np.arcsin(m * np.cos(dec0) + n * np.sin(dec0))
-    ra = np.radians(ra_deg) + np.arctan2(l, n * np.cos(dec0) - m * np.sin(dec0))
+    z = np.sqrt(1 - x * x - y * y)
+    dec = np.arcsin(y * np.cos(dec0) + z * np.sin(dec0))
+    ra = np.radians(ra_deg) + np.arctan2(x, z * np.cos(dec0) - y * np.sin(dec0))
     return float(np.degrees(ra)) % 360, float(np.degrees(dec))
 
 
@@ -145,7 +146,7 @@ def write_skymodel(path: Path, sources: Iterable[Source], reference_hz: float = 
 def _degrees(text: str, per_unit: float) -> float:
     parts = text.replace(":", " ").replace(".", " ", 2 if ":" not in text else 0).split()
     sign = -1 if text.strip().startswith("-") else 1
-    value = sum(abs(float(p)) / 60**i for i, p in enumerate(parts))
+    value = sum(abs(float(p)) / 60.0**i for i, p in enumerate(parts))
     return sign * value * per_unit
 
 
@@ -177,15 +178,17 @@ def write_patches(components: Path, out: Sequence[Path], linking_arcsec: float =
     links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(rows), len(rows)))
     _, label = connected_components(links, directed=False)
     order = sorted(set(label.tolist()), key=lambda k: -float(flux[label == k].sum()))
-    lines = [header.replace("Type,", "Type, Patch,", 1).replace("format =", "FORMAT =", 1)]
+    lines = ["FORMAT = " + header.split("=", 1)[1].strip().replace("Type,", "Type, Patch,", 1)]
     for number, k in enumerate(order):
         middle = (xyz[label == k] * np.abs(flux[label == k])[:, None]).sum(axis=0)
         patch_ra = float(np.degrees(np.arctan2(middle[1], middle[0])))
         patch_dec = float(np.degrees(np.arctan2(middle[2], np.hypot(middle[0], middle[1]))))
         lines.append(f", , Patch_{number}, {hms(patch_ra)}, {dms(patch_dec)}")
         for i in np.flatnonzero(label == k):
-            name, kind, *rest = rows[i].split(",", 2)
-            lines.append(f"{name},{kind},Patch_{number},{rest[0]}")
+            name, kind, _, _, flux_text, rest = fields[i]
+            # WSClean writes right ascensions beyond 12h as negative ones.
+            where = f"{hms(float(np.degrees(ra[i])))},{dms(float(np.degrees(dec[i])))}"
+            lines.append(f"{name},{kind},Patch_{number},{where},{flux_text},{rest}")
     for path in out:
         path.write_text("\n".join(lines) + "\n")
     return len(order)

@@ -71,7 +71,7 @@ def image_components(sets: list[Path], prefix: Path, radius_deg: float, threads:
         "-temp-dir", str(prefix.parent), "-data-column", "DATA", "-size", str(size), str(size),
         "-scale", f"{cell_arcsec}asec", "-maxuv-l", "7000", "-minuv-l", "80",
         "-weight", "briggs", "-0.25", "-niter", "20000", "-mgain", "0.8",
-        "-auto-mask", "5", "-auto-threshold", "1.5", "-save-source-list", *channels,
+        "-auto-mask", "5", "-auto-threshold", "1.5", "-local-rms", "-save-source-list", *channels,
         *(str(ms) for ms in sets),
     ], log, (components,))
     return components

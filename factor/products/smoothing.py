@@ -65,7 +65,8 @@ def _flag_impossible(amplitude: Soltab) -> Soltab:
     if not good.any():
         return amplitude
     log = np.log(np.where(good, amplitude.values, 1.0))
-    off = np.abs(log - np.median(log[good])) > np.log(IMPOSSIBLE_FACTOR)
+    stations = [np.median(log[:, :, i][good[:, :, i]]) for i in range(log.shape[2]) if good[:, :, i].any()]
+    off = np.abs(log - np.median(stations)) > np.log(IMPOSSIBLE_FACTOR)
     return replace(amplitude, weights=np.where(off, 0.0, amplitude.weights))
 
 

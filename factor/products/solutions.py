@@ -195,13 +195,13 @@ def check(soltab: Soltab) -> SolutionHealth:
 def _wild(soltab: Soltab, good: NDArray[np.bool_]) -> tuple[str, ...]:
     wild = []
     if soltab.kind == AMPLITUDE:
-        log = np.where(good, np.log(np.where(good, soltab.values, 1.0)), np.nan)
-        middle = np.nanmedian(log) if good.any() else 0.0
-        for i, ant in enumerate(soltab.ants):
-            own = log[:, :, i][good[:, :, i]]
-            if len(own) and abs(float(np.median(own)) - middle) > np.log(WILD_FACTOR):
-                wild.append(ant)
-        return tuple(wild)
+        medians = {
+            ant: float(np.median(np.log(soltab.values[:, :, i][good[:, :, i]])))
+            for i, ant in enumerate(soltab.ants)
+            if good[:, :, i].any()
+        }
+        middle = float(np.median(list(medians.values()))) if medians else 0.0
+        return tuple(a for a, level in medians.items() if abs(level - middle) > np.log(WILD_FACTOR))
     both = good[1:] & good[:-1]
     phasor = np.exp(1j * np.where(good, soltab.values, 0.0))
     turn = phasor[1:] * phasor[:-1].conj()

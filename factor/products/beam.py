@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +93,8 @@ class _Sample:
     freq_hz: float
     weights: NDArray[np.float64]
     """Shape (stations, stations), zero below and on the diagonal."""
-    uv_lambda: NDArray[np.float64] = field(repr=False)
+    uv_lambda: NDArray[np.float64]
     """Mean baseline length in the same shape."""
-    freq_moment: float = 0.0
-    """Sum of weight times frequency."""
 
 
 def beam_reference(ms: Path, column: str = "DATA") -> tuple[float, float]:
@@ -160,14 +158,11 @@ def primary_beam(
         if ms not in telescopes:
             telescopes = {ms: (_telescope(ms), beam_reference(ms, column))}
         telescope, reference = telescopes[ms]
-        factor = density.factor(sample.uv_lambda)
-        image_weights = sample.weights * factor
+        jones, alive = _differential_jones(telescope, coarse, reference, sample)
+        image_weights = sample.weights * density.factor(sample.uv_lambda) * np.outer(alive, alive)
         part = float(image_weights.sum())
-        if part <= 0:
-            continue
-        jones = _differential_jones(telescope, coarse, reference, sample)
         response += stokes_i_response(jones, image_weights)
-        moment += sample.freq_moment / float(sample.weights.sum()) * part
+        moment += sample.freq_hz * part
         total += part
     if total <= 0:
         names = ", ".join(str(ms) for ms in mss[:3])
@@ -246,22 +241,21 @@ def _spline_zoom(
 
 def _differential_jones(
     telescope: Any, coarse: Any, reference: tuple[float, float], sample: _Sample
-) -> NDArray[np.complex64]:
+) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
+    """Jones matrices relative to the reference, and which stations have a response there.
+
+    A station without one can't have been corrected: its data carry no weight.
+    """
     time, freq = sample.time_mjd_s, sample.freq_hz
     jones = telescope.gridded_response(coarse, time, freq)
-    centre = np.array(
-        [telescope.station_response(time, i, freq, *reference) for i in range(telescope.nr_stations)]
-    )
-    dead = np.abs(np.linalg.det(centre)) < 1e-12
-    centre[dead] = np.eye(2)
+    stations = range(telescope.nr_stations)
+    centre = np.array([telescope.station_response(time, i, freq, *reference) for i in stations])
+    alive = np.abs(np.linalg.det(centre)) > 1e-12
+    centre[~alive] = np.eye(2)
     differential: NDArray[np.complex64] = np.einsum(
         "sij,syxjk->syxik", np.linalg.inv(centre), jones, optimize=True
     )
-    if dead.any():
-        # A station without a response can't have been corrected: its data carry no weight.
-        sample.weights[dead, :] = 0.0
-        sample.weights[:, dead] = 0.0
-    return differential
+    return differential, alive
 
 
 def _samples(ms: Path, sampling: BeamSampling, weights: ImageWeights) -> Iterator[_Sample]:
@@ -284,12 +278,10 @@ def _samples(ms: Path, sampling: BeamSampling, weights: ImageWeights) -> Iterato
             columns = _Rows.read(selected, weights, freqs)
             for block in blocks:
                 sample = columns.sample(block, freqs, n_stations)
-                sample = _Sample(
-                    float(bucket[bucket.size // 2]),
-                    sample.freq_hz,
-                    sample.weights * (bucket.size / slots.size),
-                    sample.uv_lambda,
-                    sample.freq_moment * (bucket.size / slots.size),
+                sample = replace(
+                    sample,
+                    time_mjd_s=float(bucket[bucket.size // 2]),
+                    weights=sample.weights * (bucket.size / slots.size),
                 )
                 if sample.weights.any():
                     yield sample
@@ -328,7 +320,7 @@ class _Rows:
         lengths = np.bincount(pairs, self.length_m, n_stations**2).reshape(shape) / counts
         total = float(weight.sum())
         freq = moment / total if total > 0 else float(freqs_hz[block].mean())
-        return _Sample(0.0, freq, table, lengths * freq / _LIGHT_M_S, moment)
+        return _Sample(0.0, freq, table, lengths * freq / _LIGHT_M_S)
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,10 @@ def _show(axes: Any, data: NDArray[np.float32], noise: float) -> Any:
     from matplotlib.colors import AsinhNorm
 
     milli = data * 1e3
-    unit = 1e3 * noise if noise > 0 else max(float(np.nanmax(np.abs(milli))), 1e-3) / _HIGH_SIGMA
+    unit = 1e3 * noise
+    if not unit > 0:
+        brightest = float(np.max(np.abs(np.nan_to_num(milli)), initial=0.0))
+        unit = (brightest or 1.0) / _HIGH_SIGMA
     norm = AsinhNorm(3.0 * unit, vmin=_LOW_SIGMA * unit, vmax=_HIGH_SIGMA * unit)
     axes.set_facecolor("#dddddd")
     return axes.imshow(

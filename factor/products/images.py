@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,8 @@ class Image:
         The restoring beam, None when the header has none.
     freq_hz : float
         0 when the header has none.
+    bandwidth_hz : float
+        Width of the frequency axis' pixel; 0 when the header has none.
     """
 
     path: Path
@@ -122,6 +124,7 @@ class Image:
     wcs: WCS
     beam: Beam | None
     freq_hz: float
+    bandwidth_hz: float
 
     @property
     def cellsize_deg(self) -> float:
@@ -143,11 +146,11 @@ class Peak:
     dec_deg: float
 
 
-def _header_frequency(header: Header) -> float:
+def _header_frequency(header: Header) -> tuple[float, float]:
     for i in range(1, int(header.get("NAXIS", 0)) + 1):
         if str(header.get(f"CTYPE{i}", "")).startswith("FREQ"):
-            return float(header[f"CRVAL{i}"])
-    return float(header.get("RESTFRQ", header.get("RESTFREQ", 0.0)))
+            return float(header[f"CRVAL{i}"]), abs(float(header.get(f"CDELT{i}", 0.0)))
+    return float(header.get("RESTFRQ", header.get("RESTFREQ", 0.0))), 0.0
 
 
 def read_image(path: Path) -> Image:
@@ -176,7 +179,7 @@ def read_image(path: Path) -> Image:
     data = np.ascontiguousarray(plane, dtype=np.float32)
     # Without repairs of dates, which are none of its business and make it warn.
     wcs = WCS(header, fix=False).celestial
-    return Image(path, data, header, wcs, beam, _header_frequency(header))
+    return Image(path, data, header, wcs, beam, *_header_frequency(header))
 
 
 def write_image(path: Path, data: NDArray[Any], header: Header, table: Any = None) -> None:
@@ -271,7 +274,7 @@ def crop(image: Image, ra_deg: float, dec_deg: float, width_deg: float) -> Image
     header["CRPIX1"] -= x0
     header["CRPIX2"] -= y0
     wcs = image.wcs[y0:y1, x0:x1]
-    return Image(image.path, image.data[y0:y1, x0:x1], header, wcs, image.beam, image.freq_hz)
+    return replace(image, data=image.data[y0:y1, x0:x1], header=header, wcs=wcs)
 
 
 def check_image(path: Path, min_beam_pixels: float = 2.0) -> Image:

@@ -77,6 +77,7 @@ class Mosaic:
     beam: Beam
     facets: tuple[FacetImage, ...]
     cards: dict[str, Any]
+    bandwidth_hz: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -185,16 +186,18 @@ def make_mosaic(facets: Sequence[FacetImage], grid: SkyGrid) -> Mosaic:
     data = np.full(grid.shape, np.nan, dtype=np.float32)
     beams: list[tuple[Path, Beam]] = []
     cards: dict[str, Any] = {}
+    bandwidth_hz = 1.0
     for i, facet in enumerate(facets, 1):
         if facet.path is None:
             continue
         image = read_image(facet.path)
         beams.append((facet.path, _beam_at_centre(image, grid)))
         cards = cards or _inherited(image.header)
+        bandwidth_hz = max(bandwidth_hz, image.bandwidth_hz)
         paste(data, numbers == i, image, grid)
     if not beams:
         raise FactorError("no facet has an image: there is nothing to make a mosaic of")
-    return Mosaic(data, numbers, grid, _common_beam(beams), tuple(facets), cards)
+    return Mosaic(data, numbers, grid, _common_beam(beams), tuple(facets), cards, bandwidth_hz)
 
 
 def _inherited(header: Header) -> dict[str, Any]:
@@ -258,7 +261,7 @@ def write_mosaic(mosaic: Mosaic, beam: PrimaryBeam, prefix: Path, history: Seque
     )
     files = MosaicFiles(*names)
     response, data = beam.data, mosaic.data
-    header = _header(mosaic, mosaic.grid.header(beam.freq_hz), history)
+    header = _header(mosaic, mosaic.grid.header(beam.freq_hz, mosaic.bandwidth_hz), history)
     usable = np.where(response > PB_FLOOR, response, np.nan).astype(np.float32)
     write_image(files.pbcor, data / usable, header)
     header["PBCUT"] = (PB_CUT, "blanked where the primary beam is lower")

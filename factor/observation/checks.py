@@ -217,8 +217,9 @@ def _band_problems(groups: Sequence[Sequence[MsInfo]]) -> list[str]:
     problems = []
     for group in groups:
         taken: dict[int, MsInfo] = {}
+        begin = group[0].times_mjd_s[0]
         for info in group:
-            slots = {round(2 * time / info.interval_s) for time in info.times_mjd_s}
+            slots = {round(2 * (time - begin) / info.interval_s) for time in info.times_mjd_s}
             twice = next((taken[slot] for slot in slots if slot in taken), None)
             if twice is not None:
                 problems.append(f"{info.path}: same frequency and times as {twice.path}")

@@ -48,6 +48,8 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
     files = [(chunk, file, _target(workspace, chunk, file)) for chunk in plan for file in chunk.files]
     notes = {target: describe(chunk, file) for chunk, file, target in files}
     _refuse_other_input(notes, workspace)
+    for leftover in workspace.chunks.glob("Band_*/*.ms.part"):
+        shutil.rmtree(leftover)
     missing = [item for item in files if not item[2].exists()]
     _check_disk([(chunk, file) for chunk, file, _ in missing], workspace)
     for band in {file.band.name: file.band for _, file, _ in files}.values():

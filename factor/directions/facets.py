@@ -151,7 +151,8 @@ def _facet(direction: Direction, polygon: Floats, *, is_patch: bool) -> Facet:
 def _image_square(polygon: Floats) -> tuple[float, float, float]:
     """Middle and side of the square, in its own tangent plane, that holds a polygon."""
     centre = (float(polygon[0, 0]), float(polygon[0, 1]))
-    for _ in range(4):
+    # Near a pole the directions of north at the two points differ: this takes a few rounds.
+    for _ in range(20):
         x, y = to_plane(polygon[:, 0], polygon[:, 1], centre)
         ra, dec = to_sky((x.min() + x.max()) / 2, (y.min() + y.max()) / 2, centre)
         centre = (float(ra), float(dec))

@@ -83,8 +83,8 @@ def point_components(
     zeros = np.zeros(n)
     return Components(
         name=np.array([f"{root}{k}" for k in range(n)], dtype=np.str_),
-        patch=np.full(n, "", dtype=np.str_),
-        type=np.full(n, "POINT", dtype=np.str_),
+        patch=np.full(n, ""),
+        type=np.full(n, "POINT"),
         ra_deg=np.asarray(ra_deg, dtype=float),
         dec_deg=np.asarray(dec_deg, dtype=float),
         flux_jy=np.asarray(flux_jy, dtype=float),
@@ -152,7 +152,7 @@ def _column(table: Any, name: str, default: float) -> Floats:
 
 def _strings(table: Any, name: str, default: str) -> Strings:
     if name not in table.colnames:
-        return np.full(len(table), default, dtype=np.str_)
+        return np.full(len(table), default)
     column = table[name]
     values = column.filled(default) if hasattr(column, "filled") else column
     return np.array([str(v).strip() for v in values], dtype=np.str_)

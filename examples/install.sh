@@ -1,7 +1,7 @@
 # Installs what Factor needs on this machine; sourced by examples/quickstart and tests/run.
 #
 #   install_factor EXTRAS    makes .venv in the checkout, with Factor (editable), its
-#                            requirements and those of the extras, and finds WSClean;
+#                            requirements and those of the extras, and WSClean;
 #                            sets $venv_python. Takes no time when nothing has changed.
 #
 # Another Python than python3 can be given in the environment variable PYTHON.
@@ -84,5 +84,10 @@ install_factor() {
         fi
         printf '%s\n' "$wanted" > "$stamp"
     fi
-    command -v "${FACTOR_WSCLEAN:-wsclean}" > /dev/null || apt_install "WSClean" wsclean
+    # The one library that DP3's wheel takes from the system and a bare Debian lacks.
+    "$venv_python" -c 'import ctypes; ctypes.CDLL("libglib-2.0.so.0")' 2> /dev/null ||
+        apt_install "GLib, which DP3 uses," libglib2.0-0
+    if [ -z "${FACTOR_WSCLEAN:-}" ]; then
+        command -v wsclean > /dev/null || apt_install "WSClean" wsclean
+    fi
 }

@@ -57,7 +57,7 @@ def plot_image(
     image = read_image(path_fits)
     figure = _figure(_WIDTH_INCH, 0.86 * _WIDTH_INCH)
     data, wcs = _decimated(image)
-    axes = figure.add_axes((0.13, 0.1, 0.72, 0.82), projection=wcs)
+    axes = figure.add_axes((0.13, 0.1, 0.7, 0.82), projection=wcs)
     shown = _show(axes, data, noise if noise is not None else image_noise(image.data))
     _label_axes(axes, title or path_fits.stem)
     _draw_beam(axes, image)
@@ -65,7 +65,7 @@ def plot_image(
         _draw_outline(axes, wcs, outline, "")
     for name, vertices in (outlines or {}).items():
         _draw_outline(axes, wcs, vertices, name)
-    _colour_bar(figure, shown, (0.865, 0.1, 0.025, 0.82), _unit(image))
+    _colour_bar(figure, shown, (0.845, 0.1, 0.025, 0.82), _unit(image))
     _save(figure, path_png)
 
 
@@ -208,9 +208,13 @@ def _colour_bar(figure: Any, shown: Any, place: tuple[float, float, float, float
     ticks = [unit * step for step in _TICKS_SIGMA]
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.set_ticks(ticks, labels=[_number(tick) for tick in ticks])
     bar.set_label(label, fontsize=9, labelpad=-2)
     bar.ax.tick_params(labelsize=8)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _save(figure: Any, path: Path) -> None:

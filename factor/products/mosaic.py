@@ -292,7 +292,8 @@ def _header(mosaic: Mosaic, header: Header, history: Sequence[str]) -> Header:
         header[key] = value
     header["ORIGIN"] = (f"Factor {__version__}", "facet calibration of LOFAR data")
     for line in history:
-        header.add_history(line)
+        # FITS headers are ASCII; a path need not be.
+        header.add_history(line.encode("ascii", "backslashreplace").decode())
     return header
 
 

@@ -191,7 +191,7 @@ def test_products(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> 
     mosaic = make_mosaic(images, grid)
     response = np.exp(-((x**2 + y**2) / 0.3**2)).astype(np.float32)
     beam = PrimaryBeam(response, 143.9e6, grid)
-    files = write_mosaic(mosaic, beam, tmp_path / "out" / "field-", ["Factor 2"])
+    files = write_mosaic(mosaic, beam, tmp_path / "out" / "field-", ["Factor 2", "parset /home/j\u00f6rg/" + 30 * "long/"])
     assert files.pbcor.name == "field-correct_mosaic.pbcor.fits"
     known = np.isin(mosaic.facet_map, (1, 2, 3))
     pbcor, pbcut, pb = (read_image(f) for f in (files.pbcor, files.pbcut, files.pb))
@@ -206,6 +206,7 @@ def test_products(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> 
         assert (header["BUNIT"], header["OBJECT"]) == ("JY/BEAM", "P123+45")
         assert header["BMAJ"] == pytest.approx(24 / 3600)
         assert "Factor 2" in str(header["HISTORY"])
+        assert "j\\xf6rg" in str(header["HISTORY"])
     with fits.open(files.facets) as hdus:
         assert hdus[0].data.dtype.kind == "i"
         table = hdus["FACETS"].data

@@ -191,7 +191,8 @@ def test_products(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> 
     mosaic = make_mosaic(images, grid)
     response = np.exp(-((x**2 + y**2) / 0.3**2)).astype(np.float32)
     beam = PrimaryBeam(response, 143.9e6, grid)
-    files = write_mosaic(mosaic, beam, tmp_path / "out" / "field-", ["Factor 2", "parset /home/j\u00f6rg/" + 30 * "long/"])
+    history = ["Factor 2", "parset /home/j\u00f6rg/" + 30 * "long/"]
+    files = write_mosaic(mosaic, beam, tmp_path / "out" / "field-", history)
     assert files.pbcor.name == "field-correct_mosaic.pbcor.fits"
     known = np.isin(mosaic.facet_map, (1, 2, 3))
     pbcor, pbcut, pb = (read_image(f) for f in (files.pbcor, files.pbcut, files.pb))

@@ -33,6 +33,7 @@ def tessellate(points: Floats, outline: Floats, claims: Claims | None = None) ->
     list of numpy.ndarray
         The ring of each point's cell, counterclockwise and not closed. Cells have no holes,
         do not overlap, and leave no gap; each consists of one piece.
+        Claims that would make one cell enclose another are given up.
     """
     while True:
         cells = _divide(points, outline, claims)

@@ -13,7 +13,7 @@ FACTOR = CHECKOUT / "factor"
 #: From top to bottom; a package may import from lower floors and from itself.
 FLOORS = (
     {"cli"},
-    {"process", "progress", "archive"},
+    {"process", "preparation", "progress", "archive"},
     {"operations"},
     {"execution"},
     {"tools", "products", "tuning", "directions", "observation", "state", "skymodels"},
@@ -30,7 +30,9 @@ MODULES = sorted(FACTOR.rglob("*.py"))
 
 
 def floor(package: str) -> int:
-    return next(number for number, packages in enumerate(FLOORS) if package in packages)
+    floors = [number for number, packages in enumerate(FLOORS) if package in packages]
+    assert floors, f"factor.{package} has no floor yet: give it one here"
+    return floors[0]
 
 
 def package_of(path: Path) -> str:

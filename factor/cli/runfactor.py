@@ -84,6 +84,8 @@ def _run(arguments: argparse.Namespace) -> None:
     reset, reset_ops = _checked(arguments)
     if reset:
         raise not_yet("resetting directions (-r, -o, --undo)")
+    if arguments.test:
+        raise not_yet("running with test settings (-t)")
     settings = parset.load(arguments.parset)
     root = settings.globals.dir_working
     only_looks = arguments.dry_run or arguments.check

@@ -31,6 +31,8 @@ from factor.products.solutions import (
 SAME_TIME_S = 0.1
 #: Frequencies closer than this are the same, Hz.
 SAME_FREQ_HZ = 1000.0
+#: A step is cut into at most so many pieces to line up with another one.
+FINEST_DIVISION = 4
 #: Pieces that a step of slow gains is cut into where they are interpolated.
 REFINEMENT = 8
 
@@ -139,9 +141,9 @@ def sum_phases(own: Soltab, donor: Soltab, slot_s: float | None = None) -> Solta
     """The total of phases solved on data to which other phases had been applied.
 
     The result is on a grid that has every edge of both grids' cells in time (its step is
-    the greatest common divisor of theirs), and the finer one of the frequency axes.
-    Values are the nearest ones of each, as DP3 applied and solved them: the total is
-    exact. Flagged phases of the donor are filled, as they were when applied; the flags
+    the greatest common divisor of theirs, unless that is a tiny part of both), and the
+    finer one of the frequency axes. Values are the nearest ones of each, as DP3 applied
+    and solved them: the total is exact. Flagged phases of the donor are filled, as they were when applied; the flags
     are those of the own phases. Stations that the donor does not have had nothing applied.
 
     Parameters
@@ -190,13 +192,13 @@ def _even(times: Array) -> bool:
 
 
 def _common_divisor(a: float, b: float) -> float:
-    """Greatest common divisor of two steps in seconds; the smaller one if there is none of 0.5 s."""
+    """Greatest common divisor of two steps, s; the smaller one where theirs is far below it."""
     smaller = min(a, b)
     while b > SAME_TIME_S:
         a, b = b, a % b
         if a - b < SAME_TIME_S:
             b = 0.0
-    return a if a >= 0.5 else smaller
+    return a if a >= smaller / FINEST_DIVISION - SAME_TIME_S else smaller
 
 
 def refine(soltab: Soltab, pieces: int = REFINEMENT) -> Soltab:

@@ -139,6 +139,13 @@ def test_the_total_phase_is_what_was_applied(own_step: float, donor_step: float)
     assert np.allclose(np.exp(1j * total.values), np.exp(1j * expected))
 
 
+def test_the_total_phase_does_not_explode() -> None:
+    """Steps without a useful common divisor must not be cut into a thousand pieces."""
+    own = phases(random_phases(4, (10, 2, 4)), step=77.0)
+    total = sum_phases(own, phases(random_phases(5, (8, 2, 4)), step=96.0))
+    assert len(total.times) == 10
+
+
 def test_the_total_phase_after_a_short_last_interval() -> None:
     """Cells that do not follow evenly are summed slot by slot."""
     chunks = [(START, START + 136.0), (START + 136.0, START + 272.0)]

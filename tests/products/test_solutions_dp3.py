@@ -1,0 +1,149 @@
+"""Solutions as DP3 reads them: what it applies and predicts is what the soltabs say."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from factor.products.filling import fill
+from factor.products.merging import combine, sample
+from factor.products.solutions import AMPLITUDE, PHASE, Array, Frame, Soltab, read_soltabs, write_h5parm
+from factor.tools.dp3 import ApplyCal, DP3Run, H5ParmPredict, Predict, dp3_command
+from factor.tools.environment import find_tools, prepare
+from factor.tools.runner import run
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+from simulation import measurementset as msets
+from simulation.geometry import Sky, choose_stations
+
+pytestmark = pytest.mark.tools
+
+INTERVAL_S = 8.0
+N_SLOTS = 45
+FREQS = 144e6 + 0.25e6 * np.arange(8)
+NAME = "facet_1"
+RA_DEG, DEC_DEG = 217.5, 52.0
+SKY = (
+    "FORMAT = Name, Type, Patch, Ra, Dec, I, SpectralIndex='[]', LogarithmicSI, ReferenceFrequency='144e6'\n"
+    f", , {NAME}, 14:30:00.0, 52.10.00.0\n"
+    f"s1, POINT, {NAME}, 14:30:00.0, 52.10.00.0, 2.0, [-0.7], true, 144e6\n"
+)
+
+
+class Field:
+    """One small measurement set with a predicted source, and solutions for it."""
+
+    def __init__(self, root: Path) -> None:
+        prepare()
+        self.root = root
+        self.tools = find_tools()
+        stations = choose_stations(6, 30.0)
+        sky = Sky(stations[0].position, *np.radians([RA_DEG, DEC_DEG]))
+        times = np.round(sky.time_of_hour_angle(0.0)) + INTERVAL_S * np.arange(N_SLOTS)
+        uvw = sky.station_uvw(times, np.array([s.position for s in stations]))
+        where = np.radians([RA_DEG, DEC_DEG])
+        observed = msets.Observed(tuple(stations), *where, "test", times, INTERVAL_S, uvw)
+        self.times, self.ants = times, tuple(s.name for s in stations)
+        self.first, self.second = observed.pairs
+        flags = np.zeros((N_SLOTS * observed.n_baselines, len(FREQS)), dtype=bool)
+        msets.make_ms(root / "empty.ms", observed, FREQS, flags)
+        self.skymodel = root / "sky.skymodel"
+        self.skymodel.write_text(SKY)
+        self.frame = Frame(NAME, RA_DEG, DEC_DEG, {s.name: tuple(s.position) for s in stations})
+        self.model = self.dp3("empty.ms", Predict(self.skymodel, "replace"), "model.ms")
+
+    def dp3(self, msin: str, step: Predict | ApplyCal | H5ParmPredict, msout: str) -> tuple[Array, Array]:
+        """DATA and FLAG of a run, (slot, baseline, channel, correlation)."""
+        from casacore.tables import table
+
+        task = DP3Run((self.root / msin,), "DATA", (step,), self.root / msout)
+        result = run(dp3_command(self.tools, task), self.root / "log", self.root / "log")
+        assert not result.error, result.error
+        shape = (N_SLOTS, -1, len(FREQS), 4)
+        with table(str(self.root / msout), ack=False) as ms:
+            return ms.getcol("DATA").reshape(shape), ms.getcol("FLAG").reshape(shape)
+
+    def solutions(self) -> dict[str, Soltab]:
+        """Random solutions with flags, on axes and stations of their own order, by role."""
+        rng = np.random.default_rng(0)
+        start, ants = self.times[0] - INTERVAL_S / 2, self.ants[::-1]
+        fast = Soltab(
+            PHASE,
+            start + 2 * INTERVAL_S * (np.arange(23) + 0.5),
+            FREQS[::2] + 0.125e6,
+            ants,
+            None,
+            rng.uniform(-3, 3, (23, 4, 6)),
+            np.ones((23, 4, 6)),
+        )
+        fast.weights[3, :, 2] = 0.0
+        fast.values[5, 2, 4] = np.nan
+        shape = (3, 2, 6, 2)
+        times, freqs = start + 120.0 * (np.arange(3) + 0.5), np.array([FREQS[:4].mean(), FREQS[4:].mean()])
+        pols = ("XX", "YY")
+        gain = Soltab(AMPLITUDE, times, freqs, ants, pols, rng.uniform(0.5, 2, shape), np.ones(shape))
+        turn = replace(gain, kind=PHASE, values=rng.uniform(-3, 3, shape))
+        return {"fast": fast, AMPLITUDE: gain, PHASE: turn}
+
+    def expected(self, soltabs: dict[str, Soltab]) -> tuple[Array, Array]:
+        """The model corrupted by nearest solutions, and where one of them is flagged."""
+        gain = np.ones((N_SLOTS, len(FREQS), 6, 2), dtype=complex)
+        bad = np.zeros(gain.shape, dtype=bool)
+        for soltab in soltabs.values():
+            near = sample(soltab, self.times, FREQS)
+            order = [near.ants.index(ant) for ant in self.ants]
+            values, flagged = near.values[:, :, order], ~near.good[:, :, order]
+            factor = values if soltab.kind == AMPLITUDE else np.exp(1j * values)
+            gain *= factor if soltab.pols else factor[..., None]
+            bad |= flagged if soltab.pols else flagged[..., None]
+        p, q = gain[:, :, self.first].transpose(0, 2, 1, 3), gain[:, :, self.second].transpose(0, 2, 1, 3)
+        jones = (p[..., :, None] * q[..., None, :].conj()).reshape(*p.shape[:3], 4)
+        flags = (bad[:, :, self.first] | bad[:, :, self.second]).any(axis=-1).transpose(0, 2, 1)
+        return self.model[0] * jones, np.repeat(flags[..., None], 4, axis=-1)
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Field:
+    """A measurement set of 6 stations, 6 minutes and 8 channels."""
+    return Field(tmp_path_factory.mktemp("dp3"))
+
+
+def test_dp3_applies_what_the_file_says(field: Field) -> None:
+    """Rules 3 and 4: filled solutions flag nothing, flagged ones what they flag; both are exact."""
+    made = field.solutions()
+    path = field.root / "combined_solutions.h5"
+    names = combine(path, field.frame, made["fast"], {k: made[k] for k in (PHASE, AMPLITUDE)})
+    soltabs = read_soltabs(path)
+    filled = {name: fill(soltab) for name, soltab in soltabs.items()}
+    write_h5parm(field.root / "filled.h5", filled, field.frame)
+
+    predict = H5ParmPredict(field.skymodel, "replace", field.root / "filled.h5", names, NAME)
+    data, flags = field.dp3("empty.ms", predict, "corrupted.ms")
+    expected, _ = field.expected(filled)
+    assert not flags.any()
+    assert np.abs(data - expected).max() < 1e-5 * np.abs(expected).max()
+
+    data, flags = field.dp3("corrupted.ms", ApplyCal(path, names), "corrected.ms")
+    assert np.array_equal(flags, field.expected(soltabs)[1])
+    assert np.abs(data - field.model[0])[~flags].max() < 1e-5 * np.abs(field.model[0]).max()
+
+
+def test_dp3_takes_the_nearest_solution(field: Field) -> None:
+    """In time and frequency, and across a gap too: nothing is interpolated behind our back."""
+    fast = field.solutions()["fast"]
+    sparse = replace(
+        fill(fast),
+        times=fast.times[[0, 1, 20]],
+        values=fill(fast).values[[0, 1, 20]],
+        weights=np.ones((3, 4, 6)),
+    )
+    write_h5parm(field.root / "sparse.h5", {"phase000": sparse}, field.frame)
+    predict = H5ParmPredict(field.skymodel, "replace", field.root / "sparse.h5", ("phase000",), NAME)
+    data, _ = field.dp3("empty.ms", predict, "sparse.ms")
+    expected, _ = field.expected({"phase000": sparse})
+    assert np.abs(data - expected).max() < 1e-5 * np.abs(expected).max()

@@ -77,7 +77,7 @@ class FieldOptions:
     dec_deg: float = 52.0
     hour_angle_h: float = 0.0
     stations: int = 22
-    max_baseline_km: float = 55.0
+    max_baseline_km: float = 34.0
     bands: int = 4
     band_layout_mhz: tuple[float, ...] = ()
     channels: int = 8

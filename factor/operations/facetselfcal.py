@@ -34,8 +34,8 @@ log = logging.getLogger("factor.facetselfcal")
 
 #: Options whose change makes a finished self-calibration stale.
 _CALIBRATION_OPTIONS = (
-    "max_selfcal_loops", "preapply_first_cal_phases", "solve_min_uv_lambda", "maxiter",
-    "propagatesolutions", "stepsize", "tolerance", "spline_smooth2d", "phase_solver",
+    "max_selfcal_loops", "preapply_first_cal_phases", "solve_min_uv_lambda",
+    "propagatesolutions", "spline_smooth2d", "phase_solver",
 )  # fmt: skip
 _IMAGING_OPTIONS = (
     "wsclean_nchannels_factor", "fractional_bandwidth_selfcal_facet_image",
@@ -75,8 +75,9 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy)
     log.info(
-        "%s: effective flux %.2f Jy, phases every %d, gains every %d slots, image of %d pixels%s",
-        facet.name, flux_jy, plan.solint_fast, plan.solint_slow, plan.image_size,
+        "%s: effective flux %.2f Jy, phases every %d, gains every %s slots, image of %d pixels%s",
+        facet.name, flux_jy, plan.solint_fast,
+        "/".join(str(plan.solint_slow(chunk.n_slots)) for chunk in field.observation.chunks), plan.image_size,
         f", phases of {preapplied.owner} applied first" if preapplied else "",
     )  # fmt: skip
     calibrator = Calibrator(context, field, facet, plan, preapplied)

@@ -54,9 +54,9 @@ def write_product(
 ) -> None:
     """Copy an image with Factor's name in its header, and draw it."""
     from factor.products.imageplot import plot_image
-    from factor.products.images import check_image, write_image
+    from factor.products.images import read_image, write_image
 
-    checked = check_image(image)
+    checked = read_image(image)
     header = checked.header.copy()
     header["ORIGIN"] = f"Factor {__version__}"
     header["OBJECT"] = facet

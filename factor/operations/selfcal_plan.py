@@ -29,8 +29,16 @@ class SelfcalPlan:
         Side of the part in which sources are added back and cleaned.
     solve_averaging, image_averaging : Averaging
         Of the data that are solved, and (in time, after correction) of those imaged.
-    solint_fast, solint_slow : int
-        Solution intervals, in time slots.
+    solve_channels : int
+        Averaged channels of one band: fast phases and slow gains are solved per band.
+    solint_fast : int
+        Interval of the fast phases, in time slots.
+    flux_jy : float
+        Effective flux of the calibrator.
+    slot_s : float
+        Length of a time slot.
+    given_solint_slow : int
+        Interval of the slow gains that the directions file gives; 0 for none.
     multiscale : bool
         Whether the calibrator is cleaned with multiscale.
     channels_out : int
@@ -41,10 +49,17 @@ class SelfcalPlan:
     inner_width_deg: float
     solve_averaging: Averaging
     image_averaging: Averaging
+    solve_channels: int
     solint_fast: int
-    solint_slow: int
+    flux_jy: float
+    slot_s: float
+    given_solint_slow: int
     multiscale: bool
     channels_out: int
+
+    def solint_slow(self, n_slots: int) -> int:
+        """Interval of the slow gains in a chunk of so many time slots."""
+        return self.given_solint_slow or slow_interval_slots(self.flux_jy, self.slot_s, n_slots)
 
 
 def sampling(field: Field) -> Sampling:
@@ -84,7 +99,6 @@ def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
         sampling(field), inner_deg / 2.0**0.5, field.beam_deg, 2.0 * CALIBRATOR_SMEARING
     )
     slot_s = field.observation.interval_s
-    shortest = min(chunk.n_slots for chunk in field.observation.chunks)
     n_bands = len(field.observation.bands)
     multiscale = direction.mscale_selfcal
     if multiscale is None:
@@ -94,8 +108,11 @@ def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
         inner_width_deg=inner_deg,
         solve_averaging=Averaging(averaging.freqstep, 1),
         image_averaging=Averaging(1, averaging.timestep),
+        solve_channels=len(field.observation.bands[0].freqs_hz) // averaging.freqstep,
         solint_fast=direction.solint_fast or fast_interval_slots(flux_jy, n_bands, slot_s),
-        solint_slow=direction.solint_slow or slow_interval_slots(flux_jy, slot_s, shortest),
+        flux_jy=flux_jy,
+        slot_s=slot_s,
+        given_solint_slow=direction.solint_slow,
         multiscale=multiscale,
         channels_out=output_channels(n_bands, settings.imaging.wsclean_nchannels_factor),
     )

@@ -143,8 +143,9 @@ def sum_phases(own: Soltab, donor: Soltab, slot_s: float | None = None) -> Solta
     The result is on a grid that has every edge of both grids' cells in time (its step is
     the greatest common divisor of theirs, unless that is a tiny part of both), and the
     finer one of the frequency axes. Values are the nearest ones of each, as DP3 applied
-    and solved them: the total is exact. Flagged phases of the donor are filled, as they were when applied; the flags
-    are those of the own phases. Stations that the donor does not have had nothing applied.
+    and solved them: the total is exact. Flagged phases of the donor are filled, as they
+    were when applied; the flags are those of the own phases. Stations that the donor does
+    not have had nothing applied.
 
     Parameters
     ----------

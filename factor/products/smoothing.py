@@ -18,10 +18,11 @@ OUTLIER_SIGMA = 5.0
 SMALLEST_SIGMA = 0.03
 #: Amplitudes this factor off the array's median are flagged, whatever they do with time.
 IMPOSSIBLE_FACTOR = 5.0
-#: Longest side of the median's window, in cells.
+#: Side of the median's window, and of the surroundings that outliers are held against, cells.
 MEDIAN_WINDOW = 3
-#: Fewest cells along an axis for a spline.
-SPLINE_CELLS = 5
+OUTLIER_WINDOW = 5
+#: Fewest cells along an axis that it is smoothed along.
+FEWEST_CELLS = 5
 #: Strongest smoothing of the spline: variations longer than about 2 pi s^(1/4) cells stay.
 STRONGEST_SPLINE = 30.0
 _SPLINE_STRENGTHS = np.geomspace(1e-3, STRONGEST_SPLINE, 25)
@@ -44,8 +45,8 @@ def smooth_gains(
     smooth_2d : bool
         A smoothing spline in time and frequency, its stiffness chosen by generalised
         cross-validation (Craven & Wahba 1978, Numer. Math. 31, 377), then a 2-D median;
-        otherwise a 1-D median in time. Along an axis with too few cells for the spline
-        (`SPLINE_CELLS`) or for the median nothing is smoothed.
+        otherwise a 1-D median in time. Nothing is smoothed along an axis with fewer than
+        `FEWEST_CELLS` cells: there a median takes more signal than noise.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def _flag_outliers(soltab: Soltab) -> Soltab:
     planes = np.where(good[None], _planes(soltab), np.nan)
     off = np.zeros_like(good)
     for part in segments(soltab.times):
-        around = np.stack([_running_median(p[part], MEDIAN_WINDOW + 2) for p in planes])
+        around = np.stack([_running_median(p[part], OUTLIER_WINDOW) for p in planes])
         if len(planes) == 2:
             off[part] = _stray(_turn(planes[:, part], around), good[part])
         else:
@@ -132,15 +133,15 @@ def _smooth(soltab: Soltab, smooth_2d: bool) -> Soltab:
     return replace(soltab, values=_values(soltab, planes))
 
 
-def _window(cells: int, wanted: int) -> int:
-    """The odd width of a window that fits into so many cells."""
-    return min(wanted, cells if cells % 2 else cells - 1) if cells > 0 else 1
+def _window(cells: int) -> int:
+    """Width of the median's window along an axis."""
+    return MEDIAN_WINDOW if cells >= FEWEST_CELLS else 1
 
 
 def _running_median(grid: Array, wanted: int) -> Array:
     """Median around each cell of (time, freq, column), NaN left out; windows shrink at edges."""
     n_time, n_freq = grid.shape[:2]
-    half = [_window(n, wanted) // 2 if n > 2 else n - 1 for n in (n_time, n_freq)]
+    half = [min(wanted // 2, n - 1) for n in (n_time, n_freq)]
     padded = np.pad(grid, [(h, h) for h in half] + [(0, 0)], constant_values=np.nan)
     views = [
         padded[i : i + n_time, j : j + n_freq]
@@ -155,14 +156,14 @@ def _running_median(grid: Array, wanted: int) -> Array:
 def _median_1d(grid: Array) -> Array:
     from scipy.ndimage import median_filter
 
-    return np.asarray(median_filter(grid, (_window(len(grid), MEDIAN_WINDOW), 1, 1), mode="nearest"))
+    return np.asarray(median_filter(grid, (_window(len(grid)), 1, 1), mode="nearest"))
 
 
 def _median_2d(grid: Array) -> Array:
     """A cross-shaped median: ramps in time and in frequency pass unchanged."""
     from scipy.ndimage import median_filter
 
-    windows = [_window(n, MEDIAN_WINDOW) for n in grid.shape[:2]]
+    windows = [_window(n) for n in grid.shape[:2]]
     footprint = np.zeros((*windows, 1), dtype=bool)
     footprint[windows[0] // 2, :] = True
     footprint[:, windows[1] // 2] = True
@@ -172,7 +173,7 @@ def _median_2d(grid: Array) -> Array:
 def _spline(grid: Array) -> Array:
     """Smoothing spline along each axis that is long enough."""
     for axis in (0, 1):
-        if grid.shape[axis] >= SPLINE_CELLS:
+        if grid.shape[axis] >= FEWEST_CELLS:
             grid = np.moveaxis(_spline_1d(np.moveaxis(grid, axis, 0)), 0, axis)
     return grid
 

@@ -24,6 +24,9 @@ from factor.products.skymodel import Bools, Components, concatenate, flux_at, se
 #: Components of one source at the initial models' resolution lie closer than this.
 SOURCE_FWHM_ARCSEC = 60.0
 
+#: The size of a source is that of its brightest components, which hold this part of its flux.
+_BULK_FRACTION = 0.95
+
 #: A source is compact when this part of its flux lies within its collapsing radius.
 _COMPACT_FRACTION = 0.9
 
@@ -97,10 +100,22 @@ def _sources(components: Components, labels: Ints, names: Sequence[str]) -> list
             ra_deg=float(ra[k]),
             dec_deg=float(dec[k]),
             flux_jy=float(flux[k]),
-            size_arcmin=_extent_arcmin(components, order[starts[k] : starts[k + 1]]),
+            size_arcmin=_extent_arcmin(components, _bulk(components, order[starts[k] : starts[k + 1]])),
         )
         for k, name in enumerate(names)
     ]
+
+
+def _bulk(components: Components, members: Ints) -> Ints:
+    """The brightest members that hold `_BULK_FRACTION` of the positive flux.
+
+    Clean components of artefacts around a bright source must not make it look extended.
+    """
+    flux = components.flux_jy[members].clip(min=0.0)
+    order = np.argsort(-flux, kind="stable")
+    summed = np.cumsum(flux[order])
+    count = int(np.searchsorted(summed, _BULK_FRACTION * summed[-1])) + 1
+    return np.asarray(members[order[:count]])
 
 
 def _extent_arcmin(components: Components, members: Ints) -> float:

@@ -7,7 +7,7 @@ https://dp3.readthedocs.io/en/latest/.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from factor.tools.command import Command
@@ -133,7 +133,7 @@ class DDECal:
     tolerance: float
     stepsize: float
     propagatesolutions: bool
-    extra: tuple[tuple[str, object], ...] = field(default=())
+    solveralgorithm: str = "directionsolve"
 
     def options(self) -> dict[str, object]:
         options: dict[str, object] = {
@@ -150,10 +150,10 @@ class DDECal:
             "tolerance": self.tolerance,
             "stepsize": self.stepsize,
             "propagatesolutions": self.propagatesolutions,
+            "solveralgorithm": self.solveralgorithm,
         }
         if self.smoothnessconstraint:
             options["smoothnessconstraint"] = self.smoothnessconstraint
-        options.update(self.extra)
         return options
 
 
@@ -201,9 +201,12 @@ def dp3_command(tools: Tools, run: DP3Run, threads: int = 1) -> Command:
     options: dict[str, object] = {
         "msin": run.msin if len(run.msin) > 1 else run.msin[0],
         "msin.datacolumn": run.datacolumn,
-        "steps": tuple(names),
-        "msout": run.msout if run.msout is not None else "",
     }
+    if run.msout is None:
+        # Without an output DP3 would write the processed data into its input.
+        options |= {"steps": (*names, "nowhere"), "nowhere.type": "null"}
+    else:
+        options |= {"steps": tuple(names), "msout": run.msout}
     if len(run.msin) > 1:
         options["msin.orderms"] = False
     if run.msout is not None:

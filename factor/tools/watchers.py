@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 #: Lines that mean failure although the tool may exit with 0.
 _FATAL = {
-    "WSClean": re.compile(r"An exception occurred|std::bad_alloc|free\(\)|double free|Segmentation"),
+    "WSClean": re.compile(r"An exception occur|std::bad_alloc|free\(\)|double free|Segmentation"),
     "DP3": re.compile(r"^(RuntimeError|std exception detected|terminate called)|Segmentation fault"),
 }
 
@@ -21,7 +21,7 @@ _REASONS = {
     ),
 }
 
-_NOISE = re.compile(r"An exception occurred|^Traceback|^\s*File \"")
+_NOISE = re.compile(r"An exception occur|^Traceback|^\s*File \"")
 
 
 def fatal_line(tool: str, lines: Sequence[str]) -> str | None:

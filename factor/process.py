@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from factor.directions.geometry import separation_deg
@@ -14,11 +15,13 @@ from factor.errors import FactorError, Interrupted
 from factor.execution.context import Context, Engine, side_by_side
 from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
+from factor.observation.chunks import bytes_needed, planned_observation
+from factor.observation.plan import ChunkPlan
 from factor.operations import facetimage, facetselfcal, facetsub, fieldmosaic
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change
 from factor.operations.facet_imaging import ImagingSet, imaging_sets, operation_name
-from factor.operations.facetimage import Calibration
+from factor.operations.facetimage import Calibration, RestoringBeam
 from factor.operations.layout import lay_out
 from factor.parset import Settings
 from factor.preparation import chunk_observation, make_folders, plan_observation, settle_ledgers
@@ -29,6 +32,9 @@ from factor.tuning.resources import share, total_memory_gb
 from factor.workspace import FIELD, Workspace
 
 log = logging.getLogger("factor")
+
+Job = Callable[[], None]
+Failures = dict[str, FactorError]
 
 
 @dataclass(frozen=True)
@@ -59,28 +65,81 @@ def run(settings: Settings, options: RunOptions) -> None:
     tools = environment.find_tools()
     cpus = settings.cluster.ncpu or available_cpus()
     dir_local = settings.cluster.dir_local_selfcal or settings.cluster.dir_local
+    jobs = settings.cluster.nthread_io or math.ceil(math.sqrt(cpus))
+    if options.dry_run or options.check:
+        tell_plan(settings, workspace, plan_observation(settings, workspace, jobs))
+        return
     make_folders(workspace, dir_local)
     with run_lock(workspace), stop_on_signals():
-        plan = plan_observation(settings, workspace, cpus)
-        observation = chunk_observation(plan, workspace, cpus)
+        plan = plan_observation(settings, workspace, jobs)
+        observation = chunk_observation(plan, workspace, jobs)
         settle_ledgers(workspace, observation)
         field = lay_out(settings, workspace, observation)
-        memory_gb = total_memory_gb() * settings.cluster.wsclean_fmem
-        machine = share(len(field.facets), settings.cluster.ndir_per_node, cpus, memory_gb)
         engine = Engine(
             workspace=workspace,
             store=StateStore(workspace),
             tools=tools,
             processors=Processors(cpus),
             dir_local=dir_local,
-            threads=machine.threads,
-            memory_gb=machine.memory_gb,
+            threads=cpus,
+            memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
         )
-        this = Run(engine, field, machine.at_once)
-        if options.dry_run or options.check:
-            this.tell_plan()
-        else:
-            this.go(options.stop_after)
+        Run(engine, field).go(options.stop_after)
+
+
+def tell_plan(settings: Settings, workspace: Workspace, plan: tuple[ChunkPlan, ...]) -> None:
+    """Say what a run would do; nothing is written."""
+    observation = planned_observation(plan, workspace)
+    field = lay_out(settings, workspace, observation, keep=False)
+    log.info(
+        "%d bands, %d chunks, %.2f GB of chunks still to be made",
+        len(observation.bands), len(observation.chunks), bytes_needed(plan, workspace) / 1e9,
+    )  # fmt: skip
+    schedule = Schedule.of(field)
+    store = StateStore(workspace)
+
+    def status(operation: str, direction: str) -> str:
+        record = store.load(operation, direction)
+        return "not run" if record is None else {"running": "unfinished"}.get(record.status, record.status)
+
+    for number, group in enumerate(schedule.groups, 1):
+        states = ", ".join(f"{f.name} ({status('facetselfcal', f.name)})" for f in group)
+        log.info("group %d of %d: facetselfcal, facetsub: %s", number, len(schedule.groups), states)
+    for imaging in imaging_sets(settings):
+        name = operation_name("facetimage", imaging, settings)
+        log.info("%s: %s", name, ", ".join(f"{f.name} ({status(name, f.name)})" for f in schedule.imaged))
+        if settings.imaging.make_mosaic:
+            name = operation_name("fieldmosaic", imaging, settings)
+            log.info("%s (%s)", name, status(name, FIELD))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which facets are self-calibrated, in which groups, and which are imaged."""
+
+    groups: tuple[tuple[Facet, ...], ...]
+    imaged: tuple[Facet, ...]
+
+    @property
+    def calibrated(self) -> tuple[Facet, ...]:
+        return tuple(facet for group in self.groups for facet in group)
+
+    @classmethod
+    def of(cls, field: Field) -> Schedule:
+        """The schedule of a field, as its settings limit it."""
+        limits = field.settings.directions
+        everything = field.facets[: limits.ndir_process]
+        calibrated = everything if limits.ndir_selfcal is None else everything[: limits.ndir_selfcal]
+        by_name = {facet.name: facet for facet in calibrated}
+        groups = group_directions(
+            [facet.direction for facet in calibrated],
+            limits.groupings,
+            allow_reordering=limits.allow_reordering,
+        )
+        return cls(
+            groups=tuple(tuple(by_name[d.name] for d in group) for group in groups),
+            imaged=tuple(facet for facet in everything if not facet.is_patch),
+        )
 
 
 class Run:
@@ -92,42 +151,15 @@ class Run:
         Where steps run.
     field : Field
         The field.
-    at_once : int
-        Directions that are worked on at the same time.
     """
 
-    def __init__(self, engine: Engine, field: Field, at_once: int) -> None:
+    def __init__(self, engine: Engine, field: Field) -> None:
         self.engine = engine
         self.field = field
-        self.at_once = at_once
-        limits = field.settings.directions
-        everything = field.facets[: limits.ndir_process]
-        self.calibrated = everything if limits.ndir_selfcal is None else everything[: limits.ndir_selfcal]
-        self.imaged = tuple(facet for facet in everything if not facet.is_patch)
-        by_name = {facet.name: facet for facet in self.calibrated}
-        groups = group_directions(
-            [facet.direction for facet in self.calibrated],
-            limits.groupings,
-            allow_reordering=limits.allow_reordering,
-        )
-        self.groups = tuple(tuple(by_name[d.name] for d in group) for group in groups)
-
-    def tell_plan(self) -> None:
-        """Log what a run would do."""
-        for number, group in enumerate(self.groups, 1):
-            states = ", ".join(f"{f.name} ({self._status('facetselfcal', f.name)})" for f in group)
-            log.info("group %d of %d: facetselfcal, facetsub: %s", number, len(self.groups), states)
-        for imaging in imaging_sets(self.field.settings):
-            name = operation_name("facetimage", imaging, self.field.settings)
-            states = ", ".join(f"{f.name} ({self._status(name, f.name)})" for f in self.imaged)
-            log.info("%s: %s", name, states)
-            if self.field.settings.imaging.make_mosaic:
-                name = operation_name("fieldmosaic", imaging, self.field.settings)
-                log.info("%s (%s)", name, self._status(name, FIELD))
-
-    def _status(self, operation: str, direction: str) -> str:
-        record = self.engine.store.load(operation, direction)
-        return "not run" if record is None else {"running": "unfinished"}.get(record.status, record.status)
+        schedule = Schedule.of(field)
+        self.groups = schedule.groups
+        self.calibrated = schedule.calibrated
+        self.imaged = schedule.imaged
 
     def go(self, stop_after: int | None) -> None:
         """Process everything that is not done."""
@@ -141,13 +173,23 @@ class Run:
             self._image_all(imaging)
         log.info("done")
 
+    def _side_by_side(self, facets: Sequence[Facet], job: Callable[[Engine, Facet], Job]) -> Failures:
+        """Work on facets at the same time, as many as the machine and the settings allow."""
+        whole = self.engine
+        limit = self.field.settings.cluster.ndir_per_node
+        part = share(len(facets), limit, whole.processors.total, whole.memory_gb)
+        engine = replace(whole, threads=part.threads, memory_gb=part.memory_gb)
+        failures = side_by_side({facet.name: job(engine, facet) for facet in facets}, part.at_once)
+        for error in failures.values():
+            if isinstance(error, Interrupted):
+                raise error
+        return failures
+
     # -- self-calibration ------------------------------------------------------------
 
     def _group(self, group: Sequence[Facet]) -> None:
         donor = self._donor()
-        jobs = {facet.name: self._selfcal_job(facet, donor) for facet in group}
-        failures = side_by_side(jobs, self.at_once)
-        _stop_if_interrupted(failures)
+        failures = self._side_by_side(group, lambda engine, facet: self._selfcal_job(engine, facet, donor))
         for name, error in failures.items():
             log.error("%s: facetselfcal failed: %s", name, error)
         for facet in group:
@@ -169,8 +211,8 @@ class Run:
         donor = next((facet for facet in self.calibrated if self.is_good(facet)), None)
         return None if donor is None else self.solutions_of(donor)
 
-    def _selfcal_job(self, facet: Facet, donor: Solutions | None) -> Callable[[], None]:
-        context = self.engine.context("facetselfcal", facet.name)
+    def _selfcal_job(self, engine: Engine, facet: Facet, donor: Solutions | None) -> Job:
+        context = engine.context("facetselfcal", facet.name)
         settings = facetselfcal.settings_of(self.field, facet)
 
         def operate() -> dict[str, Any]:
@@ -198,8 +240,7 @@ class Run:
         context = self.engine.context("facetsub", facet.name)
         change = self._change(facet)
         selfcal = self.engine.store.load("facetselfcal", facet.name)
-        assert selfcal is not None  # is_good saw it
-        fresh = selfcal.results["identity"] == change.identity()
+        fresh = selfcal is not None and selfcal.results["identity"] == change.identity()
         perform(
             context,
             {"identity": change.identity()},
@@ -225,12 +266,12 @@ class Run:
             redo=True,
         )
         major, minor, angle = beam_context.record.results["beam"]
-        jobs = {}
-        for facet in self.imaged:
-            context = self.engine.context(operation, facet.name)
-            jobs[facet.name] = self._image_job(context, facet, imaging, (major, minor, angle))
-        failures = side_by_side(jobs, self.at_once)
-        _stop_if_interrupted(failures)
+        failures = self._side_by_side(
+            self.imaged,
+            lambda engine, facet: self._image_job(
+                engine.context(operation, facet.name), facet, imaging, (major, minor, angle)
+            ),
+        )
         if failures:
             reasons = "\n".join(f"{name}: {error}" for name, error in failures.items())
             raise FactorError(f"facets could not be imaged\n{reasons}")
@@ -238,8 +279,8 @@ class Run:
             self._mosaic(imaging, operation)
 
     def _image_job(
-        self, context: Context, facet: Facet, imaging: ImagingSet, beam: tuple[float, float, float]
-    ) -> Callable[[], None]:
+        self, context: Context, facet: Facet, imaging: ImagingSet, beam: RestoringBeam
+    ) -> Job:
         calibration = self.calibration_of(facet)
         settings = facetimage.settings_of(self.field, facet, imaging, calibration)
 
@@ -251,7 +292,8 @@ class Run:
     def calibration_of(self, facet: Facet) -> Calibration:
         """What a facet is imaged with: its own solutions, the nearest good ones, or none."""
         if facet in self.calibrated and self.is_good(facet):
-            own = self._change(facet).new
+            products = self.engine.workspace.products("facetsub", facet.name)
+            own = facetselfcal.change_of(self.engine, self.field, facet, products).new
             return Calibration(own, own.solutions, "own")
         good = [other for other in self.calibrated if self.is_good(other)]
         if not good:
@@ -314,12 +356,6 @@ def perform(
     except FactorError as error:
         context.fail(error)
         raise
-
-
-def _stop_if_interrupted(failures: dict[str, FactorError]) -> None:
-    for error in failures.values():
-        if isinstance(error, Interrupted):
-            raise error
 
 
 def _distance_deg(one: Facet, other: Facet) -> float:

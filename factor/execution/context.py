@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from factor.errors import FactorError, Interrupted, StepError
 from factor.execution.local import Processors
-from factor.execution.step import Call, Step, canonical_action, digest, file_digest, plain as _plain
+from factor.execution.step import Call, Step, canonical_action, digest, file_digest
+from factor.execution.step import plain as _plain
 from factor.state.records import Record, StepRecord
 from factor.state.store import StateStore
 from factor.tools import runner
@@ -246,7 +247,7 @@ class Context:
 
 def now() -> str:
     """The time as records hold it: ISO 8601 in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _new_record(operation: str, direction: str) -> Record:

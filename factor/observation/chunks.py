@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from factor.errors import FactorError, InputError
@@ -70,6 +70,17 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
         )
     run_in_processes(copy_chunk, [(task,) for task in tasks], jobs)
     return _observation({target: notes[target] for _, _, target in files}, workspace)
+
+
+def planned_observation(plan: Sequence[ChunkPlan], workspace: Workspace) -> Observation:
+    """Give the observation that a plan's chunks will form, with the input's sky models."""
+    files = [(chunk, file, _target(workspace, chunk, file)) for chunk in plan for file in chunk.files]
+    planned = _observation({target: describe(chunk, file) for chunk, file, target in files}, workspace)
+    models = {file.band.name: file.band.skymodel for _, file, _ in files}
+    return replace(
+        planned,
+        bands=tuple(replace(band, skymodel=models[band.name]) for band in planned.bands),
+    )
 
 
 def load_observation(workspace: Workspace) -> Observation:

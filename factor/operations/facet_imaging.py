@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from factor.directions.model import Facet
@@ -15,6 +16,8 @@ from factor.products.masks import write_polygon_mask
 from factor.tools.wsclean import WSClean
 from factor.tuning.averaging import Averaging, choose_averaging
 from factor.tuning.images import facet_image_size, output_channels
+
+SIDEREAL_DAY_S = 86164.1
 
 #: Cleaning goes down to AUTO_THRESHOLD times the noise inside what was found above AUTO_MASK.
 AUTO_MASK = 5.0
@@ -79,6 +82,20 @@ def facet_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> Avera
     )
 
 
+def baseline_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> float:
+    """Path in the uv plane, in wavelengths, over which short baselines may be averaged.
+
+    That of the longest baseline used within the data's own averaging, so that no source
+    of the facet is smeared more by it than by the averaging of all baselines.
+    """
+    if not field.settings.imaging.wsclean_bl_averaging:
+        return 0.0
+    averaging = facet_averaging(field, facet, cellsize_arcsec)
+    longest_lambda = 1.0 / math.radians(PIXELS_PER_BEAM * cellsize_arcsec / 3600.0)
+    turn_rad = 2.0 * math.pi * averaging.timestep * field.observation.interval_s / SIDEREAL_DAY_S
+    return longest_lambda * turn_rad
+
+
 def facet_options(
     context: Context, field: Field, facet: Facet, imaging: ImagingSet, n_bands: int
 ) -> WSClean:
@@ -107,5 +124,7 @@ def facet_options(
         auto_mask=AUTO_MASK,
         auto_threshold=AUTO_THRESHOLD,
         multiscale=is_multiscale(facet),
+        multiscale_scales=settings.facet_multiscale_scales_pixel or (),
+        baseline_averaging=baseline_averaging(field, facet, imaging.cellsize_arcsec),
         fits_mask=mask,
     )

@@ -82,8 +82,7 @@ def beam_of(image_path: Path) -> RestoringBeam:
     """The restoring beam in an image's header: arcsec, arcsec, degrees."""
     from factor.products.images import check_image
 
-    beam = check_image(image_path).beam
-    assert beam is not None  # check_image refuses images without a beam
+    beam = check_image(image_path).restoring_beam
     return beam.bmaj_deg * 3600.0, beam.bmin_deg * 3600.0, beam.bpa_deg
 
 
@@ -139,8 +138,10 @@ def run(
     if calibration.subtracted is None:
         initial = field.initial_models(facet, context.products)
     solutions = calibration.solutions
+    keep = field.settings.globals.keep_avg_facet_data
     how = Extraction(
-        label="facet",
+        label="calibrated" if keep else "facet",
+        folder=context.products if keep else None,
         centre=(facet.ra_deg, facet.dec_deg),
         averaging=facet_averaging(field, facet, imaging.cellsize_arcsec),
         initial=initial,

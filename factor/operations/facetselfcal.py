@@ -82,9 +82,9 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
     )  # fmt: skip
     calibrator = Calibrator(context, field, facet, plan, preapplied)
     cycles = self_calibrate(calibrator)
-    assert cycles[-1].solutions is not None  # only the first image comes without
-    solutions = solving.finish(calibrator, cycles[-1].solutions)
-    make_new_model(context, field, facet, cycles[-1].model, solutions)
+    last = cycles[-1]
+    solutions = solving.finish(calibrator, last.solved)
+    make_new_model(context, field, facet, last.model, solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
     before, after = look_at_residuals(context, field, facet, change)
@@ -95,7 +95,8 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         flagged_fraction(solutions.h5parm),
         skip=field.settings.calibration.skip_selfcal_check,
     )
-    log.info("%s: self-calibration %s: %s", facet.name, "good" if verdict.good else "FAILED", verdict.explain())
+    state = "good" if verdict.good else "FAILED"
+    log.info("%s: self-calibration %s: %s", facet.name, state, verdict.explain())
     return {
         "verdict": verdict.to_json(),
         "cycles": [cycle.quality.to_json() for cycle in cycles],

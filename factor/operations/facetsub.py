@@ -15,6 +15,7 @@ from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import Field
 from factor.operations.difference import Change, predict, slices
 from factor.state.ledger import Difference, Ledger
+from factor.state.store import copy_whole
 
 log = logging.getLogger("factor.facetsub")
 
@@ -33,12 +34,17 @@ def run(context: Context, field: Field, change: Change, *, predicted: bool) -> d
     predicted : bool
         Whether the prediction in the change's folder is known to be of this change.
 
+    Copies of model and solutions are left among the products: they are what stands
+    subtracted, whatever happens to self-calibration's own.
+
     Raises
     ------
     FactorError
         When the prediction fails or is not finite; that chunk is as it was then.
     """
     identity = change.identity()
+    for source in (change.new.skymodel, change.new.solutions.h5parm, change.new.solutions.filled):
+        copy_whole(source, context.products / source.name)
     for chunk in field.observation.chunks:
         waiting = [f for f in chunk.files if not _standing(field, f, context.direction, identity)]
         if waiting:
@@ -54,7 +60,7 @@ def _subtract(context: Context, field: Field, chunk: Chunk, change: Change, iden
     for ms, files in change.predictions(chunk):
         for file, difference in zip(files, slices(ms, files), strict=True):
             edits[str(file.path)] = _edit(field, file, context.direction, difference, identity)
-    failures = side_by_side(edits, context.cpus)
+    failures = side_by_side(edits, 1)
     if failures:
         raise next(iter(failures.values()))
 

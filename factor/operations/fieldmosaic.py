@@ -15,7 +15,7 @@ from factor.execution.step import Call, Step
 from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet
 from factor.products.beam import ImageWeights, primary_beam
-from factor.products.images import image_noise
+from factor.products.images import SkyGrid, image_noise
 from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid, write_mosaic
 from factor.products.seams import seam_statistics
 
@@ -63,16 +63,21 @@ def run(
         )
         for facet in facets
     )
+    centre = (field.observation.ra_deg, field.observation.dec_deg)
+    grid = mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec)
     prefix = context.products / "field."
     report = context.products / "field.mosaic.json"
     chunks = tuple(f.path for chunk in field.observation.chunks for f in chunk.files)
     arguments = {
         "members": members,
-        "centre": (field.observation.ra_deg, field.observation.dec_deg),
-        "imaging": imaging,
+        "grid": grid,
+        "weights": ImageWeights(
+            minuv_lambda=imaging.min_uv_lambda,
+            robust=imaging.robust,
+            field_of_view_deg=max(facet.width_deg for facet in facets),
+        ),
         "chunks": chunks,
         "prefix": prefix,
-        "report": report,
         "history": (f"parset {field.settings.path}", *_settings_lines(imaging)),
     }
     files = {kind: prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits") for kind in KINDS}
@@ -90,11 +95,10 @@ def _settings_lines(imaging: ImagingSet) -> tuple[str, ...]:
 
 def join_facets(
     members: Sequence[FacetImage],
-    centre: tuple[float, float],
-    imaging: ImagingSet,
+    grid: SkyGrid,
     chunks: Sequence[Path],
+    weights: ImageWeights,
     prefix: Path,
-    report: Path,
     history: Sequence[str],
 ) -> None:
     """Write the mosaic's images, and its numbers as JSON.
@@ -103,24 +107,21 @@ def join_facets(
     ----------
     members : sequence of FacetImage
         The facets' images.
-    centre : (ra_deg, dec_deg)
-        The field's phase centre.
-    imaging : ImagingSet
-        How the facets were imaged.
+    grid : SkyGrid
+        The mosaic's pixels.
     chunks : sequence of Path
         Measurement sets from which the primary beam is computed.
+    weights : ImageWeights
+        What of them the facets' images use.
     prefix : Path
-        Folder and beginning of the file names.
-    report : Path
-        JSON file with noise and seams.
+        Folder and beginning of the file names; numbers go to ``<prefix>mosaic.json``.
     history : sequence of str
         Lines for the headers.
     """
-    grid = mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec)
     mosaic = make_mosaic(members, grid)
-    weights = ImageWeights(minuv_lambda=imaging.min_uv_lambda, robust=imaging.robust)
     beam = primary_beam(chunks, grid, weights=weights)
     write_mosaic(mosaic, beam, prefix, history)
     noise = image_noise(mosaic.data)
     seams = [asdict(seam) for seam in seam_statistics(mosaic)]
+    report = prefix.with_name(f"{prefix.name}mosaic.json")
     report.write_text(json.dumps({"noise_jy": noise, "freq_hz": beam.freq_hz, "seams": seams}, indent=1))

@@ -37,8 +37,21 @@ LAYOUT_VERSION = 1
 Models = Mapping[Path, Components]
 
 
-def lay_out(settings: Settings, workspace: Workspace, observation: Observation) -> Field:
+def lay_out(
+    settings: Settings, workspace: Workspace, observation: Observation, *, keep: bool = True
+) -> Field:
     """Choose directions, divide the field among them, and give each its sources.
+
+    Parameters
+    ----------
+    settings : Settings
+        The parset.
+    workspace : Workspace
+        The working directory.
+    observation : Observation
+        Bands and chunks.
+    keep : bool
+        Write directions, regions and the layout into the working directory.
 
     Raises
     ------
@@ -58,10 +71,13 @@ def lay_out(settings: Settings, workspace: Workspace, observation: Observation) 
         check_edges=settings.directions.check_edges,
         cal_image_deg=sizes,
     )
-    _keep_layout(workspace, facets)
-    write_facet_regions(facets, workspace.facets_region)
-    boxes = [replace(d, cal_size_deg=INNER_FRACTION * sizes[d.name]) for d in directions]
-    write_calimage_regions(boxes, sizes, workspace.calimages_region)
+    if keep:
+        _keep_layout(workspace, facets)
+        if settings.directions.directions_file is None:
+            write_directions(directions, workspace.directions_file)
+        write_facet_regions(facets, workspace.facets_region)
+        boxes = [replace(d, cal_size_deg=INNER_FRACTION * sizes[d.name]) for d in directions]
+        write_calimage_regions(boxes, sizes, workspace.calimages_region)
     shares = _shares(models, facets)
     return Field(
         settings=settings,
@@ -109,7 +125,6 @@ def _directions(
     directions = select_directions(
         sources, _limits(settings, observation), field_geometry(settings, observation)
     )
-    write_directions(directions, workspace.directions_file)
     log.info("chose %d directions: %s", len(directions), workspace.directions_file)
     return tuple(directions)
 

@@ -62,6 +62,8 @@ class Extraction:
         Corrections applied after the shift.
     bands : tuple of str or None
         Bands to use; all when None.
+    folder : Path or None
+        Where the measurement sets go; the scratch folder when None.
     """
 
     label: str
@@ -71,6 +73,7 @@ class Extraction:
     new: CorruptedModel | None = None
     correct: tuple[ApplyCal, ...] = ()
     bands: tuple[str, ...] | None = None
+    folder: Path | None = None
 
     def reads(self) -> tuple[Path, ...]:
         files: list[Path] = []
@@ -97,7 +100,8 @@ def extract(context: Context, chunk: Chunk, how: Extraction) -> list[Step]:
     """
     steps = []
     for number, files in enumerate(_runs(chunk, how)):
-        msout = context.scratch / f"{chunk.name}_{number}.{how.label}.ms"
+        folder = how.folder or context.scratch
+        msout = folder / f"{context.direction}.{how.label}_{chunk.name}_{number}.ms"
         run = DP3Run(
             msin=tuple(file.path for file in files),
             datacolumn="CORRECTED_DATA",

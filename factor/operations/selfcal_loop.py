@@ -58,6 +58,13 @@ class Cycle:
     quality: ImageQuality
     solutions: Solutions | None
 
+    @property
+    def solved(self) -> Solutions:
+        """The solutions of a cycle that has them: all but the first."""
+        if self.solutions is None:
+            raise ValueError(f"cycle {self.number} has no solutions")
+        return self.solutions
+
 
 @dataclass(frozen=True)
 class Calibrator:
@@ -123,6 +130,7 @@ class Calibrator:
             auto_mask=AUTO_MASK,
             auto_threshold=AUTO_THRESHOLD,
             multiscale=self.plan.multiscale,
+            multiscale_scales=options.selfcal_multiscale_scales_pixel or (),
             fits_mask=self.mask(),
             save_source_list=True,
         )

@@ -10,6 +10,7 @@ from factor.execution.step import Call, Step
 from factor.observation.model import Chunk
 from factor.operations.base import Solutions
 from factor.products import combining
+from factor.products.solutionplot import plot_solutions
 from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, SLOW_PHASE
 from factor.tools.dp3 import ApplyCal, DDECal, DP3Run, dp3_command
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 #: What is applied to the data of a direction, in order.
 PHASES = (FAST_PHASE,)
 ALL_SOLTABS = (FAST_PHASE, SLOW_PHASE, SLOW_AMPLITUDE)
+
+#: Kinds of plots of a direction's solutions.
+PLOTS = ("fast_phase", "slow_phase", "slow_amplitude")
 
 #: How DP3 iterates. With steps of this size so many iterations come within 3e-4 rad of the
 #: solution; for a single direction this algorithm is as accurate as DP3's default and needs
@@ -96,12 +100,17 @@ def finish(calibrator: Calibrator, last: Solutions) -> Solutions:
     arguments = {
         "own": last.h5parm,
         "preapplied": preapplied.filled if preapplied else None,
+        "slot_s": calibrator.field.observation.interval_s,
         "path": final.h5parm,
         "filled": final.filled,
     }
     reads = (last.h5parm,) + ((preapplied.filled,) if preapplied else ())
     outputs = (final.h5parm, final.filled)
     context.run(Step("combined solutions", Call(combining.combine_final, arguments), reads, outputs))
+    prefix = context.products / f"{name}."
+    pictures = tuple(context.products / f"{name}.make_selfcal_plots_{kind}.png" for kind in PLOTS)
+    plot = Call(plot_solutions, {"h5parm": final.h5parm, "prefix": prefix})
+    context.run(Step("plots of the solutions", plot, (final.h5parm,), pictures))
     return final
 
 

@@ -84,7 +84,9 @@ def merge_cycle(
     combine(path, frame, fast, slow)
 
 
-def combine_final(own: Path, preapplied: Path | None, path: Path, filled: Path) -> None:
+def combine_final(
+    own: Path, preapplied: Path | None, slot_s: float, path: Path, filled: Path
+) -> None:
     """Write a direction's final solutions: its own plus the phases applied before them.
 
     Parameters
@@ -93,6 +95,8 @@ def combine_final(own: Path, preapplied: Path | None, path: Path, filled: Path) 
         Solutions of the last cycle.
     preapplied : Path or None
         Solutions whose phases had been applied before.
+    slot_s : float
+        Length of a time slot of the data.
     path : Path
         H5parm for correcting: flagged where solutions are bad.
     filled : Path
@@ -103,7 +107,7 @@ def combine_final(own: Path, preapplied: Path | None, path: Path, filled: Path) 
         donor = read_soltabs(preapplied)
         for name in (FAST_PHASE, SLOW_PHASE):
             if name in soltabs and name in donor:
-                soltabs[name] = sum_phases(soltabs[name], donor[name])
+                soltabs[name] = sum_phases(soltabs[name], donor[name], slot_s)
     frame = read_frame(own)
     write_h5parm(path, soltabs, frame)
     write_h5parm(filled, {name: fill(soltab) for name, soltab in soltabs.items()}, frame)

@@ -131,6 +131,19 @@ class Image:
         return float(abs(self.wcs.wcs.cdelt[1]))
 
     @property
+    def restoring_beam(self) -> Beam:
+        """The beam of an image that must have one.
+
+        Raises
+        ------
+        FactorError
+            When the header has none.
+        """
+        if self.beam is None:
+            raise FactorError(f"{self.path}: has no restoring beam (BMAJ, BMIN)")
+        return self.beam
+
+    @property
     def unit(self) -> str:
         return str(self.header.get("BUNIT", "")).strip()
 
@@ -293,12 +306,10 @@ def check_image(path: Path, min_beam_pixels: float = 2.0) -> Image:
         raise FactorError(f"{path}: every pixel is blank", "look for flagged or non-finite data in its input")
     if not image.data[finite].any():
         raise FactorError(f"{path}: every pixel is zero", "look for fully flagged or empty data in its input")
-    if image.beam is None:
-        raise FactorError(f"{path}: has no restoring beam (BMAJ, BMIN)")
-    pixels = image.beam.bmaj_deg / image.cellsize_deg
+    pixels = image.restoring_beam.bmaj_deg / image.cellsize_deg
     if pixels < min_beam_pixels:
         raise FactorError(
-            f"{path}: restoring beam of {image.beam.bmaj_deg * 3600:.2f} arcsec is only "
+            f"{path}: restoring beam of {image.restoring_beam.bmaj_deg * 3600:.2f} arcsec is only "
             f"{pixels:.2f} pixels wide, at least {min_beam_pixels:g} are needed",
             "make the pixels smaller (selfcal_cellsize_arcsec, facet_cellsize_arcsec)",
         )

@@ -52,9 +52,9 @@ def image_quality(path: Path) -> ImageQuality:
         When the image is missing, empty or has a wrongly fitted beam.
     """
     image = check_image(path)
-    assert image.beam is not None  # check_image refuses images without a beam
     peak = float(image.data.max())
     noise = image_noise(image.data)
     ratio, min_max = dynamic_range(image.data)
-    beam_arcsec = 3600.0 * (image.beam.bmaj_deg * image.beam.bmin_deg) ** 0.5
+    beam = image.restoring_beam
+    beam_arcsec = 3600.0 * (beam.bmaj_deg * beam.bmin_deg) ** 0.5
     return ImageQuality(peak, noise, ratio, min_max, beam_arcsec)

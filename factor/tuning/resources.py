@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,7 @@ def total_memory_gb() -> float:
     """Memory of this machine, GB; that of the control group where it is smaller."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     try:
-        with open("/sys/fs/cgroup/memory.max") as handle:
-            limit = handle.read().strip()
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
     except OSError:
         return total
     return min(total, int(limit) / 1e9) if limit.isdigit() else total

@@ -1,0 +1,70 @@
+"""Ctrl-C and SIGTERM, in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CODE = """
+import sys
+from pathlib import Path
+from factor.cli.common import guarded
+from factor.execution.context import Engine, side_by_side
+from factor.execution.local import Processors
+from factor.execution.signals import stop_on_signals
+from factor.execution.step import Step
+from factor.state.store import StateStore
+from factor.tools.command import Command
+from factor.tools.environment import Tools
+from factor.workspace import Workspace
+
+root = Path(sys.argv[1])
+workspace = Workspace(root / "work")
+engine = Engine(workspace, StateStore(workspace), Tools(Path("/bin/sh"), Path("/bin/sh")), Processors(2))
+
+def job(name):
+    context = engine.context("facetselfcal", name)
+    context.start({})
+    output = context.scratch / "out"
+    script = f"trap '' {sys.argv[2]}; echo $$ > {root}/{name}.pid; touch {output}; sleep 60; exit 0"
+    context.run(Step("sleep", Command("DP3", ("/bin/sh", "-c", script), (), (), (output,)), (), (output,)))
+
+def run():
+    with stop_on_signals():
+        failures = side_by_side({n: lambda n=n: job(n) for n in ("a", "b")}, 2)
+        for error in failures.values():
+            raise error
+
+sys.exit(guarded("runfactor", run))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_tools_and_tells_how_to_go_on(tmp_path: Path, name: str) -> None:
+    """Status 1, one message, no child left, no half output, no traceback."""
+    checkout = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, str(tmp_path), "HUP"],
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    notes = [tmp_path / "a.pid", tmp_path / "b.pid"]
+    deadline = time.monotonic() + 10
+    while not all(note.exists() and note.read_text().strip() for note in notes):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert f"stopped by {name}" in err
+    assert "run the same command again" in err
+    assert "Traceback" not in out + err
+    for note in notes:
+        assert not Path(f"/proc/{note.read_text().strip()}").exists()
+    assert not list((tmp_path / "work").rglob("scratch/out"))

@@ -86,7 +86,7 @@ def _subtracted(context: Context, file: ChunkFile, change: Change, msout: Path) 
 
 
 def _measure(context: Context, options: WSClean, facet: Facet) -> Residual:
-    publish_image(context, options.image, facet)
+    publish_image(context, options.image, facet, f"{options.name.name}-image")
     picture = read_image(options.image)
     inside = polygon_mask(facet.vertices, picture.wcs, picture.data.shape)
     return Residual(

@@ -34,7 +34,7 @@ ALGORITHM = "directioniterative"
 
 #: Width over which fast phases are smoothed in frequency, Hz: the ionosphere changes
 #: little over it, and a solve has as many free parameters as the TEC of such a block.
-FAST_SMOOTHING_HZ = 5e6
+FAST_SMOOTHING_HZ = 10e6
 #: The same for slow gains: beam errors are smooth in frequency.
 SLOW_SMOOTHING_HZ = 10e6
 

@@ -17,7 +17,7 @@ from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.observation.chunks import bytes_needed, planned_observation
 from factor.observation.plan import ChunkPlan
-from factor.operations import facetimage, facetselfcal, facetsub, fieldmosaic
+from factor.operations import facetimage, facetselfcal, facetsub, fieldmosaic, solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change
 from factor.operations.facet_imaging import ImagingSet, imaging_sets, operation_name
@@ -234,7 +234,7 @@ class Run:
     def solutions_of(self, facet: Facet) -> Solutions:
         """The final solutions of a self-calibrated direction."""
         products = self.engine.workspace.products("facetselfcal", facet.name)
-        return facetselfcal.solutions_of(products, facet.name)
+        return solving.solutions_of(products, facet.name)
 
     def _subtract(self, facet: Facet) -> None:
         context = self.engine.context("facetsub", facet.name)

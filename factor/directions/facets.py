@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from factor.errors import InputError
 
 __all__ = [
     "FieldGeometry",
-    "facet_mask",
     "facet_of",
     "make_facets",
     "neighbours",
@@ -208,57 +206,6 @@ def facet_of(facets: Sequence[Facet], ra_deg: npt.ArrayLike, dec_deg: npt.ArrayL
         found = free[near][shapely.intersects_xy(polygon, x[near], y[near])]
         owner[found] = index
     return owner
-
-
-def facet_mask(facet: Facet, wcs: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """The pixels whose centres lie in a facet.
-
-    Facets that share an edge share no pixel and leave none out.
-
-    Parameters
-    ----------
-    facet : Facet
-    wcs : astropy.wcs.WCS
-        Of the image; axes beyond the celestial ones are ignored.
-    shape : tuple of int
-        Number of rows and columns.
-
-    Returns
-    -------
-    numpy.ndarray of bool
-        Shape ``shape``.
-    """
-    rows, columns = shape
-    toggles = np.zeros((rows, columns + 1), dtype=np.int8)
-    start, end = _pixel_edges(facet, wcs.celestial)
-    # An edge crosses the rows whose centres it passes; all pixels to the right change sides.
-    for (x1, y1), (x2, y2) in zip(start, end, strict=True):
-        low, high = (y1, y2) if y1 < y2 else (y2, y1)
-        crossed = np.arange(max(0, int(np.ceil(low))), min(rows, int(np.ceil(high))))
-        if not len(crossed):
-            continue
-        at = x1 + (crossed - y1) * ((x2 - x1) / (y2 - y1))
-        np.bitwise_xor.at(toggles, (crossed, np.clip(np.ceil(at), 0, columns).astype(np.int64)), np.int8(1))
-    return np.bitwise_xor.accumulate(toggles, axis=1)[:, :columns].astype(np.bool_)
-
-
-def _pixel_edges(facet: Facet, wcs: Any) -> tuple[Floats, Floats]:
-    """Short pieces of a facet's edges in pixels, the same numbers from both sides of an edge."""
-    corners = np.array(facet.vertices)
-    begin, end = corners, np.roll(corners, -1, axis=0)
-    swap = (begin[:, 0] > end[:, 0]) | ((begin[:, 0] == end[:, 0]) & (begin[:, 1] > end[:, 1]))
-    first = np.where(swap[:, None], end, begin)
-    last = np.where(swap[:, None], begin, end)
-    pieces = [_great_circle(a, b) for a, b in zip(first, last, strict=True)]
-    starts, ends = [], []
-    for ra, dec in pieces:
-        x, y = wcs.all_world2pix(ra, dec, 0)
-        if not np.all(np.isfinite(x)):
-            raise ValueError(f"facet '{facet.name}' reaches beyond the image's projection")
-        line = np.stack([x, y], axis=-1)
-        starts.append(line[:-1])
-        ends.append(line[1:])
-    return np.concatenate(starts), np.concatenate(ends)
 
 
 def _great_circle(a: Floats, b: Floats) -> tuple[Floats, Floats]:

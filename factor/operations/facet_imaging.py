@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
@@ -82,6 +83,11 @@ def facet_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> Avera
     )
 
 
+def path_or_none(name: str | None) -> Path | None:
+    """The region file that a direction names, if it names one."""
+    return None if name is None else Path(name)
+
+
 def baseline_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> float:
     """Path in the uv plane, in wavelengths, over which short baselines may be averaged.
 
@@ -107,6 +113,7 @@ def facet_options(
         "vertices": facet.vertices,
         "grid": SkyGrid(facet.ra_deg, facet.dec_deg, size, size, imaging.cellsize_arcsec),
         "path": mask,
+        "region_file": path_or_none(facet.direction.region_facet),
     }
     context.run(Step("clean mask of the facet", Call(write_polygon_mask, arguments), (), (mask,)))
     channels = output_channels(n_bands, settings.wsclean_nchannels_factor)

@@ -43,16 +43,6 @@ _IMAGING_OPTIONS = (
 )  # fmt: skip
 
 
-def solutions_of(products: Path, direction: str) -> Solutions:
-    """The final solutions of a direction, where facetselfcal leaves them."""
-    return Solutions(
-        owner=direction,
-        h5parm=products / f"{direction}.combined_solutions.h5",
-        filled=products / f"{direction}.combined_solutions_filled.h5",
-        soltabs=solving.ALL_SOLTABS,
-    )
-
-
 def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | None) -> dict[str, Any]:
     """Self-calibrate one direction.
 
@@ -109,7 +99,7 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
 def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Change:
     """What a direction's self-calibration changes in the data, from where it left its products."""
     return Change(
-        CorruptedModel(new_model_path(products, facet.name), solutions_of(products, facet.name)),
+        CorruptedModel(new_model_path(products, facet.name), solving.solutions_of(products, facet.name)),
         field.initial_models(facet, products),
         engine.workspace.scratch("facetsub", facet.name, engine.dir_local),
     )

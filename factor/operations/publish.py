@@ -59,6 +59,6 @@ def write_product(
     checked = read_image(image)
     header = checked.header.copy()
     header["ORIGIN"] = f"Factor {__version__}"
-    header["OBJECT"] = facet
+    header["FACET"] = (facet, "direction of the facet")
     write_image(product, checked.data, header)
     plot_image(product, picture, outline=vertices, title=title)

@@ -13,13 +13,18 @@ from factor.execution.step import Call, Step
 from factor.observation.model import Chunk
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
-from factor.operations.facet_imaging import AUTO_MASK, AUTO_THRESHOLD, MAX_COMPONENTS
+from factor.operations.facet_imaging import (
+    AUTO_MASK,
+    AUTO_THRESHOLD,
+    MAX_COMPONENTS,
+    path_or_none,
+)
 from factor.operations.passes import Extraction, correct, extract, image
 from factor.operations.publish import publish_image
 from factor.operations.selfcal_plan import SelfcalPlan
-from factor.products.calibrator_mask import write_calibrator_mask
 from factor.products.clean_models import model_from_clean, starting_model
 from factor.products.images import SkyGrid
+from factor.products.masks import write_square_mask
 from factor.products.quality import ImageQuality, image_quality
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
@@ -110,8 +115,9 @@ class Calibrator:
             "width_deg": self.plan.inner_width_deg,
             "vertices": self.facet.vertices,
             "path": path,
+            "region_file": path_or_none(direction.region_selfcal),
         }
-        self.context.run(Step("clean mask", Call(write_calibrator_mask, arguments), (), (path,)))
+        self.context.run(Step("clean mask", Call(write_square_mask, arguments), (), (path,)))
         return path
 
     def imaging(self, number: int) -> WSClean:

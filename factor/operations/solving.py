@@ -13,6 +13,7 @@ from factor.products import combining
 from factor.products.solutionplot import plot_solutions
 from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, SLOW_PHASE
 from factor.tools.dp3 import ApplyCal, DDECal, DP3Run, dp3_command
+from factor.tuning.intervals import fast_smoothing_hz
 
 if TYPE_CHECKING:
     from factor.operations.selfcal_loop import Calibrator
@@ -32,10 +33,7 @@ TOLERANCE = 1e-3
 STEP_SIZE = 0.2
 ALGORITHM = "directioniterative"
 
-#: Width over which fast phases are smoothed in frequency, Hz: the ionosphere changes
-#: little over it, and a solve has as many free parameters as the TEC of such a block.
-FAST_SMOOTHING_HZ = 10e6
-#: The same for slow gains: beam errors are smooth in frequency.
+#: Width over which slow gains are smoothed in frequency, Hz: errors of the beam are smooth.
 SLOW_SMOOTHING_HZ = 10e6
 
 Data = dict[str, tuple[Path, ...]]
@@ -87,15 +85,20 @@ def solve(calibrator: Calibrator, data: Data, model: Path, number: int, *, with_
     return _merge(calibrator, pieces, f"cycle{number:02d}")
 
 
+def solutions_of(products: Path, direction: str) -> Solutions:
+    """The final solutions of a direction, where facetselfcal leaves them."""
+    return Solutions(
+        owner=direction,
+        h5parm=products / "combined_solutions.h5",
+        filled=products / "combined_solutions_filled.h5",
+        soltabs=ALL_SOLTABS,
+    )
+
+
 def finish(calibrator: Calibrator, last: Solutions) -> Solutions:
     """Write the solutions of a direction as products, what was preapplied included."""
     context, name = calibrator.context, calibrator.name
-    final = Solutions(
-        owner=name,
-        h5parm=context.products / f"{name}.combined_solutions.h5",
-        filled=context.products / f"{name}.combined_solutions_filled.h5",
-        soltabs=ALL_SOLTABS,
-    )
+    final = solutions_of(context.products, name)
     preapplied = calibrator.preapplied
     arguments = {
         "own": last.h5parm,
@@ -159,7 +162,7 @@ def _ddecal(calibrator: Calibrator, problem: _Problem, h5parm: Path) -> DDECal:
 
 def _fast(calibrator: Calibrator, mss: tuple[Path, ...], model: Path, h5parm: Path) -> Step:
     plan = calibrator.plan
-    problem = _Problem("scalarphase", model, plan.solint_fast, plan.solve_channels, FAST_SMOOTHING_HZ)
+    problem = _Problem("scalarphase", model, plan.solint_fast, plan.solve_channels, fast_smoothing_hz(plan.flux_jy))
     run = DP3Run(mss, "DATA", (_ddecal(calibrator, problem, h5parm),), None, (h5parm,))
     return _solve_step(calibrator, "fast phases", run)
 

@@ -29,6 +29,16 @@ def fast_interval_slots(flux_jy: float, n_bands: int, slot_s: float) -> int:
     return max(1, round(min(wanted_s, LONGEST_FAST_S) / slot_s))
 
 
+def fast_smoothing_hz(flux_jy: float) -> float:
+    """Width over which fast phases are smoothed in frequency, the wider the fainter.
+
+    5 MHz for a calibrator of the reference flux or brighter: there the slope of the
+    ionosphere's phases with frequency is measured; up to 15 MHz for faint ones, where noise
+    costs more than the slope that such a kernel flattens.
+    """
+    return min(15e6, max(5e6, 5e6 * REFERENCE_FLUX_JY / max(flux_jy, 1e-6)))
+
+
 def slow_interval_slots(flux_jy: float, slot_s: float, n_slots: int) -> int:
     """Interval of the slow gains in time slots: 1200 s x (1.4 Jy / S)^2 within 240-1200 s.
 

@@ -10,10 +10,11 @@ import shapely
 from astropy.wcs import WCS
 
 from factor.directions.edges import avoidance_radius_deg
-from factor.directions.facets import facet_mask, facet_of, make_facets, neighbours, polygon_in_plane
+from factor.directions.facets import facet_of, make_facets, neighbours, polygon_in_plane
 from factor.directions.geometry import FieldGeometry, to_plane, to_sky
 from factor.directions.model import Direction, Facet, Source
 from factor.errors import InputError
+from factor.products.masks import polygon_mask
 
 FIELDS = [
     FieldGeometry(0.3, 52.0, 2.0, 1.1),
@@ -201,13 +202,13 @@ def test_masks_share_every_pixel_once() -> None:
         wcs.wcs.cdelt = [-0.02, 0.02]
         wcs.wcs.crpix = [150.0, 160.0]
         shape = (330, 300)
-        total = sum(facet_mask(f, wcs, shape).astype(int) for f in facets)
+        total = sum(polygon_mask(f.vertices, wcs, shape).astype(int) for f in facets)
         assert total.max() == 1
         y, x = np.mgrid[: shape[0], : shape[1]]
         sky = wcs.all_pix2world(x.ravel(), y.ravel(), 0)
         owner = facet_of(facets, *sky).reshape(shape)
         assert np.mean((owner >= 0) != (total == 1)) < 1e-4
-        assert np.mean(facet_mask(facets[4], wcs, shape) != (owner == 4)) < 1e-4
+        assert np.mean(polygon_mask(facets[4].vertices, wcs, shape) != (owner == 4)) < 1e-4
 
 
 def test_neighbours_share_their_edges() -> None:

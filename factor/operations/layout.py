@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from factor import __version__
 from factor.directions.facets import make_facets
 from factor.directions.file import read_directions, write_directions
 from factor.directions.geometry import FieldGeometry
@@ -63,6 +64,7 @@ def lay_out(
     sources = _sources(settings, observation, models)
     geometry = field_geometry(settings, observation)
     directions = _directions(settings, workspace, observation, sources)
+    _check_peeling(settings, directions)
     sizes = {d.name: image_width_deg(settings, d) for d in directions}
     facets = make_facets(
         directions,
@@ -88,6 +90,24 @@ def lay_out(
         sources=shares,
         calibrators={facet.name: _calibrators(settings, shares, facet) for facet in facets},
     )
+
+
+def _check_peeling(settings: Settings, directions: tuple[Direction, ...]) -> None:
+    """Refuse what peeling would be needed for, and warn of calibrators that it is meant for."""
+    peeled = [d.name for d in directions if d.is_outlier or d.peel_skymodel is not None]
+    if peeled:
+        raise InputError(
+            f"directions {', '.join(peeled)}: outlier_source and peel_skymodel are not available "
+            f"yet in this version ({__version__})",
+            "set them to empty or False, or remove these rows from the directions file",
+        )
+    limit = settings.calibration.peel_flux_jy
+    for direction in directions:
+        if direction.cal_flux_jy is not None and direction.cal_flux_jy > limit:
+            log.warning(
+                "%s: %.1f Jy is above peel_flux_Jy (%.1f Jy) but has no model to be peeled with: "
+                "it is self-calibrated", direction.name, direction.cal_flux_jy, limit,
+            )  # fmt: skip
 
 
 def field_geometry(settings: Settings, observation: Observation) -> FieldGeometry:

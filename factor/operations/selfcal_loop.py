@@ -105,6 +105,13 @@ class Calibrator:
         self.context.run(*(step for parts in steps.values() for step in parts))
         return {name: tuple(s.outputs[0] for s in parts) for name, parts in steps.items()}
 
+    def middle_model(self) -> tuple[Path, ...]:
+        """The calibrator's initial model of the middle band, if it has one there."""
+        bands = self.field.observation.bands
+        models = self.field.calibrator_models(self.facet, self.context.products)
+        model = models.files[bands[len(bands) // 2].skymodel]
+        return () if model is None else (model,)
+
     def mask(self) -> Path:
         """The clean mask: the inner part of the image, inside the facet."""
         path = self.context.scratch / "calibrator.mask.fits"
@@ -207,6 +214,7 @@ def _starting_model(calibrator: Calibrator, first: Cycle) -> Path:
     path = context.scratch / f"{calibrator.name}.start.skymodel"
     arguments = {
         "model": first.model,
+        "initial": calibrator.middle_model(),
         "beam_arcsec": first.quality.beam_arcsec,
         "patch": calibrator.name,
         "path": path,

@@ -162,7 +162,8 @@ def _ddecal(calibrator: Calibrator, problem: _Problem, h5parm: Path) -> DDECal:
 
 def _fast(calibrator: Calibrator, mss: tuple[Path, ...], model: Path, h5parm: Path) -> Step:
     plan = calibrator.plan
-    problem = _Problem("scalarphase", model, plan.solint_fast, plan.solve_channels, fast_smoothing_hz(plan.flux_jy))
+    smoothing_hz = fast_smoothing_hz(plan.flux_jy)
+    problem = _Problem("scalarphase", model, plan.solint_fast, plan.solve_channels, smoothing_hz)
     run = DP3Run(mss, "DATA", (_ddecal(calibrator, problem, h5parm),), None, (h5parm,))
     return _solve_step(calibrator, "fast phases", run)
 

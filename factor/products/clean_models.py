@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from factor.products.skymodel import Components, concatenate, flux_at, read, sel
 from factor.products.sources import SOURCE_FWHM_ARCSEC, collapse_compact
 from factor.tuning.intervals import effective_flux_jy
 
-#: Components closer than this to the brightest ones count as its unresolved part, arcsec:
-#: about the resolution of the initial models.
-_UNRESOLVED_ARCSEC = 25.0
+#: Components that must make up a source of the initial model for its centroid to be trusted.
+FEWEST_COMPONENTS = 5
+
+#: Resolution of the initial models.
+INITIAL_BEAM_ARCSEC = 25.0
 
 
 def model_from_clean(source_list: Path, patch: str, path: Path) -> None:
@@ -22,9 +25,51 @@ def model_from_clean(source_list: Path, patch: str, path: Path) -> None:
     write(read(source_list), path, patch)
 
 
-def starting_model(model: Path, beam_arcsec: float, patch: str, path: Path) -> None:
-    """Write the model of the first solve: compact sources collapsed to points."""
-    write(collapse_compact(read(model), beam_arcsec), path, patch)
+def starting_model(
+    model: Path, initial: Sequence[Path], beam_arcsec: float, patch: str, path: Path
+) -> None:
+    """Write the model of the first solve: compact sources as points at their initial positions.
+
+    A self-calibration keeps the positions that it starts with. Those of the first image,
+    which may have been made with another direction's phases, are tilted like these phases;
+    the centroids of the initial model, of all the data at low resolution, are not.
+
+    Parameters
+    ----------
+    model : Path
+        Clean components of the first image.
+    initial : sequence of Path
+        Initial models of the calibrator.
+    beam_arcsec : float
+        Resolution of the first image.
+    patch : str
+        Name of the one patch, the direction's.
+    path : Path
+        Model to write.
+    """
+    points = collapse_compact(read(model), beam_arcsec)
+    for one in initial:
+        points = _anchored(points, read(one))
+    write(points, path, patch)
+
+
+def _anchored(points: Components, initial: Components) -> Components:
+    """Points moved to the centroid of the initial model's compact source that they lie in."""
+    anchors = collapse_compact(initial, INITIAL_BEAM_ARCSEC)
+    reach = INITIAL_BEAM_ARCSEC / 2.0
+    ra, dec = points.ra_deg.copy(), points.dec_deg.copy()
+    for k in np.flatnonzero(points.type == "POINT"):
+        distance = 3600.0 * separation_deg(ra[k], dec[k], anchors.ra_deg, anchors.dec_deg)
+        near = np.flatnonzero(distance <= reach)
+        if not len(near):
+            continue
+        best = near[int(np.argmax(anchors.flux_jy[near]))]
+        here = (anchors.ra_deg[best], anchors.dec_deg[best])
+        around = 3600.0 * separation_deg(*here, initial.ra_deg, initial.dec_deg)
+        # A few components on coarse pixels do not tell where a source is.
+        if np.count_nonzero(around <= reach) >= FEWEST_COMPONENTS:
+            ra[k], dec[k] = here
+    return replace(points, ra_deg=ra, dec_deg=dec)
 
 
 def effective_flux(components: Components, freq_hz: float) -> float:
@@ -41,7 +86,7 @@ def effective_flux(components: Components, freq_hz: float) -> float:
         components.ra_deg, components.dec_deg,
         components.ra_deg[brightest], components.dec_deg[brightest],
     )  # fmt: skip
-    peak = float(flux[distance * 3600.0 <= _UNRESOLVED_ARCSEC].sum())
+    peak = float(flux[distance * 3600.0 <= INITIAL_BEAM_ARCSEC].sum())
     return effective_flux_jy(peak, float(flux.sum()))
 
 

@@ -30,6 +30,7 @@ from factor.errors import InputError  # noqa: E402
 from factor.operations.base import Field  # noqa: E402
 from factor.operations.facet_imaging import imaging_sets, operation_name  # noqa: E402
 from factor.operations.selfcal_plan import make_plan  # noqa: E402
+from factor.operations.solving import solutions_of  # noqa: E402
 from factor.parset import load  # noqa: E402
 from factor.products.imageplot import compare_images  # noqa: E402
 from factor.state.records import Record  # noqa: E402
@@ -147,7 +148,7 @@ def _calibrators(field: Field, truth: Truth, image: mosaics.Mosaic) -> list[resu
             n_samples=truth.n_channels * plan.solint_fast,
             min_uv_lambda=field.settings.calibration.solve_min_uv_lambda,
         )
-        h5parm = field.workspace.products("facetselfcal", facet.name) / "combined_solutions.h5"
+        h5parm = solutions_of(field.workspace.products("facetselfcal", facet.name), facet.name).h5parm
         error = phases.direction_error(
             h5parm, truth.effects, source.name, field.observation.mid_freq_hz, thermal
         )

@@ -90,6 +90,7 @@ def make_reference(reference: Reference, field: Field) -> Field:
             memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
         )
         Run(engine, there).go(None)
+    log.close()
     return there
 
 

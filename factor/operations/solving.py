@@ -66,23 +66,46 @@ def solve(calibrator: Calibrator, data: Data, model: Path, number: int, *, with_
     Solutions
         Of this cycle, without what was preapplied.
     """
-    context = calibrator.context
-    fast = {name: context.scratch / f"{name}.cycle{number:02d}.fast.h5" for name in data}
-    context.run(*(_fast(calibrator, mss, model, fast[name]) for name, mss in data.items()))
-    slow: dict[str, Path] = {}
-    if with_gains:
-        slow = {name: context.scratch / f"{name}.cycle{number:02d}.slow.h5" for name in data}
-        context.run(
-            *(
-                _slow(calibrator, chunk, data[chunk.name], model, (fast[chunk.name], slow[chunk.name]))
-                for chunk in calibrator.chunks
-            )
+    context, label = calibrator.context, f"cycle{number:02d}"
+    solved = {name: context.scratch / f"{name}.{label}.fast.h5" for name in data}
+    context.run(*(_fast(calibrator, mss, model, solved[name]) for name, mss in data.items()))
+    direction = calibrator.facet.direction
+    fast = context.scratch / f"{calibrator.name}.{label}.fast.h5"
+    arguments: dict[str, object] = {
+        "pieces": _pieces(calibrator, solved),
+        "direction": calibrator.name,
+        "position": (direction.ra_deg, direction.dec_deg),
+        "path": fast,
+    }
+    merge = Call(combining.merge_fast, arguments)
+    context.run(Step(f"merge fast phases, {label}", merge, tuple(solved.values()), (fast,)))
+    if not with_gains:
+        return Solutions(calibrator.name, fast, fast, PHASES)
+    slow = {name: context.scratch / f"{name}.{label}.slow.h5" for name in data}
+    context.run(
+        *(
+            _slow(calibrator, chunk, data[chunk.name], model, (fast, slow[chunk.name]))
+            for chunk in calibrator.chunks
         )
-    pieces = tuple(
-        combining.Piece(fast[c.name], slow.get(c.name), c.start_mjd_s, c.end_mjd_s, c.night)
+    )
+    path = context.scratch / f"{calibrator.name}.{label}.h5"
+    arguments = {
+        "fast": fast,
+        "pieces": _pieces(calibrator, slow),
+        "spline": calibrator.field.settings.calibration.spline_smooth2d,
+        "path": path,
+    }
+    reads = (fast, *slow.values())
+    add = Call(combining.add_slow, arguments)
+    context.run(Step(f"smooth and normalise slow gains, {label}", add, reads, (path,)))
+    return Solutions(calibrator.name, path, path, ALL_SOLTABS)
+
+
+def _pieces(calibrator: Calibrator, files: dict[str, Path]) -> tuple[combining.Piece, ...]:
+    return tuple(
+        combining.Piece(files[c.name], c.start_mjd_s, c.end_mjd_s, c.night)
         for c in calibrator.chunks
     )
-    return _merge(calibrator, pieces, f"cycle{number:02d}")
 
 
 def solutions_of(products: Path, direction: str) -> Solutions:
@@ -175,19 +198,3 @@ def _slow(calibrator: Calibrator, chunk: Chunk, mss: tuple[Path, ...], model: Pa
     fast, slow = h5parms
     steps = (ApplyCal(fast, PHASES), _ddecal(calibrator, problem, slow))
     return _solve_step(calibrator, "slow gains", DP3Run(mss, "DATA", steps, None, (slow,)))
-
-
-def _merge(calibrator: Calibrator, pieces: tuple[combining.Piece, ...], label: str) -> Solutions:
-    context, direction = calibrator.context, calibrator.facet.direction
-    path = context.scratch / f"{calibrator.name}.{label}.h5"
-    arguments = {
-        "pieces": pieces,
-        "direction": calibrator.name,
-        "position": (direction.ra_deg, direction.dec_deg),
-        "spline": calibrator.field.settings.calibration.spline_smooth2d,
-        "path": path,
-    }
-    reads = tuple(f for piece in pieces for f in (piece.fast, piece.slow) if f is not None)
-    action = Call(combining.merge_cycle, arguments)
-    context.run(Step(f"merge, smooth, normalise {label}", action, reads, (path,)))
-    return Solutions(calibrator.name, path, path, ALL_SOLTABS if len(reads) > len(pieces) else PHASES)

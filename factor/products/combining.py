@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factor.products.filling import fill
+from factor.products.ionosphere import smooth_phases
 from factor.products.merging import combine, concatenate_times, sum_phases
 from factor.products.normalising import normalisation_factor, scale_amplitudes
 from factor.products.smoothing import smooth_gains
@@ -28,27 +29,32 @@ class Piece:
 
     Attributes
     ----------
-    fast : Path
-        H5parm of fast phases.
-    slow : Path or None
-        H5parm of slow gains.
+    h5parm : Path
+        What DP3 wrote.
     start_mjd_s, end_mjd_s : float
         Times of the data.
     night : int
         Night of the chunk.
     """
 
-    fast: Path
-    slow: Path | None
+    h5parm: Path
     start_mjd_s: float
     end_mjd_s: float
     night: int
 
 
-def merge_cycle(
-    pieces: Sequence[Piece], direction: str, position: tuple[float, float], spline: bool, path: Path
+def _joined(pieces: Sequence[Piece], name: str) -> Soltab:
+    return concatenate_times(
+        [read_soltabs(piece.h5parm)[name] for piece in pieces],
+        [(piece.start_mjd_s, piece.end_mjd_s) for piece in pieces],
+        [piece.night for piece in pieces],
+    )
+
+
+def merge_fast(
+    pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path
 ) -> None:
-    """Join the solves of all chunks; slow gains are smoothed and normalised.
+    """Join the fast phases of all chunks, and smooth them as their noise asks for.
 
     Parameters
     ----------
@@ -58,30 +64,36 @@ def merge_cycle(
         Name of the direction.
     position : (ra_deg, dec_deg)
         Where it is.
-    spline : bool
-        Smooth slow gains with a spline and a 2-D median rather than a 1-D median.
     path : Path
         H5parm to write.
     """
-    spans = [(piece.start_mjd_s, piece.end_mjd_s) for piece in pieces]
-    nights = [piece.night for piece in pieces]
-
-    def joined(files: Sequence[Path], name: str) -> Soltab:
-        return concatenate_times([read_soltabs(f)[name] for f in files], spans, nights)
-
-    fast = joined([piece.fast for piece in pieces], FAST_PHASE)
-    slow: dict[str, Soltab] = {}
-    slow_files = [piece.slow for piece in pieces if piece.slow is not None]
-    if slow_files:
-        amplitude = joined(slow_files, "amplitude000")
-        phase = joined(slow_files, "phase000")
-        amplitude, smooth_phase = smooth_gains(amplitude, phase, smooth_2d=spline)
-        slow = {AMPLITUDE: amplitude, PHASE: smooth_phase or phase}
-        slow = scale_amplitudes(slow, normalisation_factor(amplitude))
+    fast = smooth_phases(_joined(pieces, FAST_PHASE))
     frame = replace(
-        read_frame(pieces[0].fast), direction=direction, ra_deg=position[0], dec_deg=position[1]
+        read_frame(pieces[0].h5parm), direction=direction, ra_deg=position[0], dec_deg=position[1]
     )
-    combine(path, frame, fast, slow)
+    combine(path, frame, fast)
+
+
+def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, path: Path) -> None:
+    """Join the slow gains of all chunks, smooth and normalise them, and add them to fast phases.
+
+    Parameters
+    ----------
+    fast : Path
+        What `merge_fast` wrote.
+    pieces : sequence of Piece
+        Slow gains, one per chunk, solved after these phases were applied.
+    spline : bool
+        Smooth with a spline and a 2-D median rather than a 1-D median.
+    path : Path
+        H5parm to write.
+    """
+    amplitude, phase = smooth_gains(
+        _joined(pieces, "amplitude000"), _joined(pieces, "phase000"), smooth_2d=spline
+    )
+    slow = {AMPLITUDE: amplitude} | ({} if phase is None else {PHASE: phase})
+    slow = scale_amplitudes(slow, normalisation_factor(amplitude))
+    combine(path, read_frame(fast), read_soltabs(fast)[FAST_PHASE], slow)
 
 
 def combine_final(

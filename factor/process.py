@@ -208,8 +208,12 @@ class Run:
         """The solutions whose phases are applied before the next directions are solved."""
         if not self.field.settings.calibration.preapply_first_cal_phases:
             return None
-        donor = next((facet for facet in self.calibrated if self.is_good(facet)), None)
+        donor = next((f for f in self.calibrated if self.is_good(f) and not self._preapplied(f)), None)
         return None if donor is None else self.solutions_of(donor)
+
+    def _preapplied(self, facet: Facet) -> bool:
+        record = self.engine.store.load("facetselfcal", facet.name)
+        return record is not None and bool(record.results.get("preapplied"))
 
     def _selfcal_job(self, engine: Engine, facet: Facet, donor: Solutions | None) -> Job:
         context = engine.context("facetselfcal", facet.name)

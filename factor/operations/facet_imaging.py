@@ -21,8 +21,8 @@ from factor.tuning.images import facet_image_size, output_channels
 SIDEREAL_DAY_S = 86164.1
 
 #: Cleaning goes down to AUTO_THRESHOLD times the noise inside what was found above AUTO_MASK.
-AUTO_MASK = 5.0
-AUTO_THRESHOLD = 1.0
+AUTO_MASK = 4.0
+AUTO_THRESHOLD = 0.5
 MAX_COMPONENTS = 1_000_000
 
 

@@ -65,13 +65,11 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy)
     log.info(
-        "%s: effective flux %.2f Jy, phases every %d, gains every %s slots, image of %d pixels%s",
+        "%s: effective flux %.2f Jy, phases every %d, gains every %s slots, image of %d pixels",
         facet.name, flux_jy, plan.solint_fast,
         "/".join(str(plan.solint_slow(chunk.n_slots)) for chunk in field.observation.chunks), plan.image_size,
-        f", phases of {preapplied.owner} applied first" if preapplied else "",
     )  # fmt: skip
-    calibrator = Calibrator(context, field, facet, plan, preapplied)
-    cycles = self_calibrate(calibrator)
+    calibrator, cycles = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
     last = cycles[-1]
     solutions = solving.finish(calibrator, last.solved)
     make_new_model(context, field, facet, last.model, solutions)
@@ -92,7 +90,7 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         "cycles": [cycle.quality.to_json() for cycle in cycles],
         "identity": change.identity(),
         "flux_jy": flux_jy,
-        "preapplied": preapplied.owner if preapplied else "",
+        "preapplied": calibrator.preapplied.owner if calibrator.preapplied else "",
     }
 
 

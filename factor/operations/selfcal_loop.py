@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factor.directions.model import Facet
@@ -30,6 +30,8 @@ from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
 
 log = logging.getLogger("factor.selfcal")
+
+Data = dict[str, tuple[Path, ...]]
 
 #: Cycles with phases alone before slow gains are solved.
 PHASE_CYCLES = 2
@@ -95,7 +97,7 @@ class Calibrator:
         if self.preapplied is not None:
             preapply = (ApplyCal(self.preapplied.filled, solving.phases_of(self.preapplied.soltabs)),)
         how = Extraction(
-            label="calibrator",
+            label="preapplied" if preapply else "calibrator",
             centre=(self.facet.direction.ra_deg, self.facet.direction.dec_deg),
             averaging=self.plan.solve_averaging,
             initial=self.field.calibrator_models(self.facet, self.context.products),
@@ -127,11 +129,11 @@ class Calibrator:
         self.context.run(Step("clean mask", Call(write_square_mask, arguments), (), (path,)))
         return path
 
-    def imaging(self, number: int) -> WSClean:
+    def imaging(self, label: str) -> WSClean:
         """Options of the image of one cycle."""
         options = self.field.settings.imaging
         return WSClean(
-            name=self.context.scratch / f"{self.name}.wsclean_image{number:02d}",
+            name=self.context.scratch / f"{self.name}.wsclean_image{label}",
             size=self.plan.image_size,
             scale_arcsec=options.selfcal_cellsize_arcsec,
             robust=options.selfcal_robust,
@@ -149,16 +151,27 @@ class Calibrator:
         )
 
 
-def self_calibrate(calibrator: Calibrator) -> list[Cycle]:
+def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle]]:
     """Run the loop; the last cycle's solutions and model are the result.
+
+    Another direction's phases are applied first only where they make the first image
+    better: two directions can differ more from each other than each from what
+    direction-independent calibration left.
+
+    Returns
+    -------
+    calibrator : Calibrator
+        As it was solved: with or without another direction's phases.
+    cycles : list of Cycle
+        All images, the first one included.
 
     Raises
     ------
     StepError
         When a tool fails or an image or solution is no good.
     """
-    data = calibrator.take_out()
-    cycles = [_image_cycle(calibrator, data, 0, None)]
+    calibrator, data, first = _begin(calibrator)
+    cycles = [first]
     model = _starting_model(calibrator, cycles[0])
     limit = calibrator.field.settings.calibration.max_selfcal_loops
     for number in range(1, PHASE_CYCLES + limit + 1):
@@ -168,7 +181,22 @@ def self_calibrate(calibrator: Calibrator) -> list[Cycle]:
         model = cycles[-1].model
         if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
             break
-    return cycles
+    return calibrator, cycles
+
+
+def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, Cycle]:
+    """Take the calibrator out with and without another direction's phases; keep the better."""
+    plain = replace(calibrator, preapplied=None)
+    data = plain.take_out()
+    first = _image_cycle(plain, data, 0, None)
+    if calibrator.preapplied is None:
+        return plain, data, first
+    other = calibrator.take_out()
+    second = _image_cycle(calibrator, other, 0, None, "_preapplied")
+    if second.quality.dynamic_range <= first.quality.dynamic_range:
+        return plain, data, first
+    log.info("%s: the phases of %s are applied first", calibrator.name, calibrator.preapplied.owner)
+    return calibrator, other, second
 
 
 def worthwhile(before: ImageQuality, after: ImageQuality) -> bool:
@@ -181,13 +209,15 @@ def worthwhile(before: ImageQuality, after: ImageQuality) -> bool:
 
 def _image_cycle(
     calibrator: Calibrator,
-    data: dict[str, tuple[Path, ...]],
+    data: Data,
     number: int,
     solutions: Solutions | None,
+    suffix: str = "",
 ) -> Cycle:
-    context, options = calibrator.context, calibrator.imaging(number)
+    label = f"{number:02d}{suffix}"
+    context, options = calibrator.context, calibrator.imaging(label)
     timestep = calibrator.plan.image_averaging.timestep
-    corrected = [context.scratch / f"{name}.cycle{number:02d}.ms" for name in data]
+    corrected = [context.scratch / f"{name}.cycle{label}.ms" for name in data]
     h5parm = solutions.h5parm if solutions else Path()
     soltabs = solutions.soltabs if solutions else ()
     context.run(
@@ -198,13 +228,13 @@ def _image_cycle(
     )
     context.run(image(context, options, corrected, context.threads))
     published = publish_image(context, options.image, calibrator.facet)
-    model = context.scratch / f"{calibrator.name}.cycle{number:02d}.skymodel"
+    model = context.scratch / f"{calibrator.name}.cycle{label}.skymodel"
     arguments = {"source_list": options.source_list, "patch": calibrator.name, "path": model}
-    context.run(Step(f"model {number}", Call(model_from_clean, arguments), (options.source_list,), (model,)))
+    context.run(Step(f"model {label}", Call(model_from_clean, arguments), (options.source_list,), (model,)))
     quality = image_quality(options.image)
     if not quality.peak_jy > 0:
-        raise StepError(f"image {number}", f"the image of {calibrator.name} is empty", str(context.out_log))
-    log.info("%s: cycle %d: %s", calibrator.name, number, quality)
+        raise StepError(f"image {label}", f"the image of {calibrator.name} is empty", str(context.out_log))
+    log.info("%s: cycle %s: %s", calibrator.name, f"{number}{suffix}".replace("_", ", "), quality)
     return Cycle(number, published, model, quality, solutions)
 
 

@@ -1,0 +1,129 @@
+"""Whole runs with the fake tools, each in a process of its own that may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factor.tools.environment import prepare
+from tests.fakes import client
+from tests.fakes.observation import make_observation, write_parset
+from tests.fakes.server import fake_tools
+
+prepare()
+
+
+def _picture(*arguments: Any, **_: Any) -> None:
+    """Stand for a plot: pictures have tests of their own and take half of the time."""
+    for argument in arguments:
+        if isinstance(argument, Path) and argument.suffix == ".png":
+            argument.write_bytes(b"PNG")
+
+
+def _in_child(action: Callable[[], int], environment: dict[str, str]) -> int:
+    """Exit status of an action in a fork; negative when it was killed."""
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            from factor.products import imageplot
+
+            imageplot.plot_image = _picture
+            os.environ.update(environment)
+            status = action()
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+class FakeRun:
+    """A working directory in which Factor runs with the fake tools."""
+
+    def __init__(self, folder: Path, data: Path, environment: dict[str, str]) -> None:
+        self.folder, self.data = folder, data
+        self.tools = Path(environment["FAKE_TOOLS"])
+        self.work = folder / "work"
+        self._environment = environment
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self, *options: str, before: Callable[[], None] | None = None, **changes: str) -> int:
+        """Run runfactor with changed parset options; ``before`` is called in its process."""
+        parset = write_parset(self.folder, self.data, **changes)
+
+        def action() -> int:
+            from factor.cli import runfactor
+
+            if before is not None:
+                before()
+            return runfactor.main(["-q", *options, str(parset)])
+
+        status = _in_child(action, self._environment)
+        if status < 0:
+            assert status == -signal.SIGKILL
+            client.ask(self.tools, ["sync"])
+        return status
+
+    @property
+    def journal(self) -> list[str]:
+        """Outputs of the commands that came to their end, in order."""
+        path = self.tools / "journal"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """What commands.log says: title and command."""
+        lines = (self.work / "commands.log").read_text().splitlines()
+        return [
+            (title.split(": ", 1)[1], command)
+            for title, command in zip(lines[::2], lines[1::2], strict=True)
+        ]
+
+
+@pytest.fixture(scope="session")
+def observation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bands, two chunks, two directions."""
+    # Loaded once, here, for all processes that are forked later.
+    import astropy.wcs
+    import shapely
+    import tables
+
+    import factor.process
+    import factor.products.beam
+    import factor.products.solutions
+
+    del astropy, factor, shapely, tables
+    folder = tmp_path_factory.mktemp("observation") / "data"
+    make_observation(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_run(
+    observation: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], FakeRun]]:
+    """Make empty working directories, each with tools of its own."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def make() -> FakeRun:
+            folder = tmp_path_factory.mktemp("run")
+            (folder / "tools").mkdir()
+            environment = stack.enter_context(fake_tools(folder / "tools"))
+            return FakeRun(folder, observation, environment)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def finished(make_run: Callable[[], FakeRun]) -> FakeRun:
+    """A run that came to its end, to be looked at only."""
+    run = make_run()
+    assert run.run() == 0
+    return run

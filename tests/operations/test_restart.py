@@ -1,0 +1,157 @@
+"""kill -9 at any command, any number of times: the run ends with the same products."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from factor.products.images import read_image
+
+#: The runs of these tests: one direction is self-calibrated, the other borrows.
+SHORT = {"directions__ndir_selfcal": "1"}
+
+
+def mosaic(run: Any) -> np.ndarray:
+    return read_image(run.work / "results/fieldmosaic/field/field.correct_mosaic.pbcor.fits").data
+
+
+def residuals(run: Any) -> list[np.ndarray]:
+    from casacore.tables import table
+
+    found = []
+    for ms in sorted((run.work / "chunks").rglob("*.ms")):
+        with table(str(ms), ack=False) as main:
+            found.append(main.getcol("CORRECTED_DATA"))
+    return found
+
+
+def ledgers(run: Any) -> list[list[str]]:
+    files = sorted((run.work / "chunks").rglob("*.ledger.json"))
+    contents = [json.loads(file.read_text()) for file in files]
+    assert all(content["intent"] is None for content in contents)
+    return [[entry["direction"] for entry in content["entries"]] for content in contents]
+
+
+def products(run: Any) -> set[str]:
+    results = run.work / "results"
+    # What a measurement set consists of inside is casacore's affair.
+    return {
+        str(path.relative_to(results))
+        for path in results.rglob("*")
+        if not any(parent.suffix == ".ms" for parent in path.parents)
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(make_run: Callable[[], Any]) -> Any:
+    """The run that nothing disturbed."""
+    run = make_run()
+    assert run.run(**SHORT) == 0
+    return run
+
+
+def assert_same_end(run: Any, whole: Any) -> None:
+    np.testing.assert_allclose(mosaic(run), mosaic(whole), rtol=1e-5, atol=1e-7)
+    for one, other in zip(residuals(run), residuals(whole), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    assert ledgers(run) == ledgers(whole) == [["east"]] * 4
+    assert products(run) == products(whole)
+
+
+def test_killed_at_each_command(make_run: Callable[[], Any], whole: Any) -> None:
+    """Before, in the middle of, or after its work: every command kills Factor once.
+
+    What was finished is not done again, and the end is that of an undisturbed run.
+    """
+    run = make_run()
+    (run.tools / "die").touch()
+    killed = 0
+    # On one processor, or a kill would also hit commands that ended but are not noted yet.
+    while (status := run.run(cluster__ncpu="1", **SHORT)) != 0:
+        assert status == -signal.SIGKILL, (run.work / "factor.log").read_text()
+        killed += 1
+        assert killed < 200
+    died = (run.tools / "died").read_text().splitlines()
+    assert set(died) == set(whole.journal)
+    assert killed > len(whole.journal) / 2
+    assert Counter(run.journal) == Counter(whole.journal)
+    assert_same_end(run, whole)
+
+
+def _die_everywhere(note: Path) -> Callable[[], None]:
+    """What kills the process once at each turn: work done but not noted, half an edit, and so on."""
+
+    def die(key: str) -> None:
+        known = note.read_text().splitlines() if note.exists() else []
+        if key not in known:
+            with note.open("a") as stream:
+                stream.write(key + "\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def install() -> None:
+        from factor.execution.context import Context
+        from factor.state import ledger
+
+        call, save = Context._call, Context._save
+
+        def dying_call(self: Context, step: Any, action: Any) -> tuple[float, float]:
+            result = call(self, step, action)
+            die(f"{self.operation} {self.direction} {step.name}")
+            return result
+
+        def dying_save(self: Context, **changes: Any) -> None:
+            key = f"{self.operation} {self.direction} {changes.get('status')}"
+            die(f"{key} before")
+            save(self, **changes)
+            die(f"{key} after")
+
+        ledger._instant = die
+        Context._call = dying_call  # type: ignore[method-assign]
+        Context._save = dying_save  # type: ignore[method-assign]
+
+    return install
+
+
+def test_killed_between_commands(make_run: Callable[[], Any], whole: Any) -> None:
+    """In Factor's own steps, in the middle of a subtraction, at the turn of operations."""
+    run = make_run()
+    note = run.folder / "note"
+    killed = 0
+    while (status := run.run(before=_die_everywhere(note), **SHORT)) != 0:
+        assert status == -signal.SIGKILL, (run.work / "factor.log").read_text()
+        killed += 1
+        assert killed < 200
+    assert killed == len(note.read_text().splitlines()) > 40
+    assert_same_end(run, whole)
+
+
+def test_nothing_is_done_twice(finished: Any) -> None:
+    """A second run ends at once: no command, no product touched."""
+    before, images = list(finished.journal), mosaic(finished)
+    stamps = {p: p.stat().st_mtime_ns for p in (finished.work / "results").rglob("*.fits")}
+    assert finished.run() == 0
+    assert finished.journal == before
+    assert stamps == {p: p.stat().st_mtime_ns for p in (finished.work / "results").rglob("*.fits")}
+    assert np.array_equal(images, mosaic(finished), equal_nan=True)
+
+
+def test_beginning_again(make_run: Callable[[], Any], whole: Any) -> None:
+    """results/ and state/ deleted: from the data as they came, without chunking again."""
+    run = make_run()
+    assert run.run(**SHORT) == 0
+    chunks = {p: p.stat().st_mtime_ns for p in (run.work / "chunks").rglob("table.info")}
+    for name in ("results", "state"):
+        shutil.rmtree(run.work / name)
+    assert run.run(**SHORT) == 0
+    assert len(run.journal) == 2 * len(whole.journal)
+    assert chunks == {p: p.stat().st_mtime_ns for p in (run.work / "chunks").rglob("table.info")}
+    assert_same_end(run, whole)

@@ -188,7 +188,7 @@ class Run:
     # -- self-calibration ------------------------------------------------------------
 
     def _group(self, group: Sequence[Facet]) -> None:
-        donor = self._donor()
+        donor = self._donor(group)
         failures = self._side_by_side(group, lambda engine, facet: self._selfcal_job(engine, facet, donor))
         for name, error in failures.items():
             log.error("%s: facetselfcal failed: %s", name, error)
@@ -204,11 +204,16 @@ class Run:
                 "exit_on_selfcal_failure = False to go on with its neighbours' solutions",
             )
 
-    def _donor(self) -> Solutions | None:
-        """The solutions whose phases are applied before the next directions are solved."""
+    def _donor(self, group: Sequence[Facet]) -> Solutions | None:
+        """The solutions whose phases are applied before a group's directions are solved.
+
+        They come from an earlier group, so that a run that is resumed within a group chooses
+        as one that was not interrupted.
+        """
         if not self.field.settings.calibration.preapply_first_cal_phases:
             return None
-        donor = next((f for f in self.calibrated if self.is_good(f) and not self._preapplied(f)), None)
+        earlier = self.calibrated[: self.calibrated.index(group[0])]
+        donor = next((f for f in earlier if self.is_good(f) and not self._preapplied(f)), None)
         return None if donor is None else self.solutions_of(donor)
 
     def _preapplied(self, facet: Facet) -> bool:
@@ -346,6 +351,7 @@ def perform(
     """
     name = f"{context.operation} {context.direction}"
     if context.done:
+        context.tidy()
         reasons = context.stale(settings)
         if not reasons:
             log.debug("%s: done", name)

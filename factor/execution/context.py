@@ -113,6 +113,10 @@ class Context:
     def finish(self, results: Mapping[str, Any]) -> None:
         """Close the operation: its products are good, its intermediate data go."""
         self._save(status="done", results=results, finished=now())
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete the intermediate data, which a death just after the end may have left."""
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def fail(self, error: FactorError) -> None:

@@ -306,16 +306,21 @@ def test_rule_11_collapsed_model_is_for_the_first_solve_alone(finished: Any) -> 
 
 
 def test_rule_12_the_donor_does_not_preapply(finished: Any) -> None:
-    """The first direction is solved as it is; the next ones after its phases, never its amplitudes."""
-    for options in dp3_calls(finished, "facetselfcal east: take out the calibrator"):
+    """The first direction is solved as it is; the next ones may be after its phases alone."""
+    for options in dp3_calls(finished, "facetselfcal (east|west): take out the calibrator"):
         assert steps(options, "applycal") == []
-    calls = dp3_calls(finished, "facetselfcal west: take out the calibrator")
+    assert dp3_calls(finished, "facetselfcal east: take out the preapplied") == []
+    assert results(finished, "facetselfcal", "east")["preapplied"] == ""
+    calls = dp3_calls(finished, "facetselfcal west: take out the preapplied")
     assert len(calls) == 2
     for options in calls:
         (before,) = steps(options, "applycal")
         assert "/east/combined_solutions_filled.h5" in before["parmdb"]
         assert before["steps"].strip("[]").split(",") == ["phase000", "phase001"]
-    assert results(finished, "facetselfcal", "west")["preapplied"] == "east"
+    preapplied = results(finished, "facetselfcal", "west")["preapplied"]
+    assert preapplied in ("", "east")
+    for options in dp3_calls(finished, "facetselfcal west: solve"):
+        assert (".preapplied_" in options["msin"]) == (preapplied == "east")
 
 
 def test_rule_12_final_solutions_hold_the_donors_phases(finished: Any) -> None:
@@ -329,5 +334,6 @@ def test_rule_12_without_preapplying(make_run: Callable[[], Any]) -> None:
     """preapply_first_cal_phases = False: every direction is solved as it is."""
     run = make_run()
     assert run.run("-s", "2", calibration__preapply_first_cal_phases="False") == 0
+    assert dp3_calls(run, "take out the preapplied") == []
     for options in dp3_calls(run, "take out the calibrator"):
         assert steps(options, "applycal") == []

@@ -63,7 +63,7 @@ def lay_out(
     models = {band.skymodel: read(band.skymodel) for band in observation.bands}
     sources = _sources(settings, observation, models)
     geometry = field_geometry(settings, observation)
-    directions = _directions(settings, workspace, observation, sources)
+    directions = _directions(settings, workspace, observation, sources, keep=keep)
     _check_peeling(settings, directions)
     sizes = {d.name: image_width_deg(settings, d) for d in directions}
     facets = make_facets(
@@ -75,8 +75,6 @@ def lay_out(
     )
     if keep:
         _keep_layout(workspace, facets)
-        if settings.directions.directions_file is None:
-            write_directions(directions, workspace.directions_file)
         write_facet_regions(facets, workspace.facets_region)
         boxes = [replace(d, cal_size_deg=INNER_FRACTION * sizes[d.name]) for d in directions]
         write_calimage_regions(boxes, sizes, workspace.calimages_region)
@@ -135,7 +133,12 @@ def _sources(settings: Settings, observation: Observation, models: Models) -> li
 
 
 def _directions(
-    settings: Settings, workspace: Workspace, observation: Observation, sources: list[Source]
+    settings: Settings,
+    workspace: Workspace,
+    observation: Observation,
+    sources: list[Source],
+    *,
+    keep: bool,
 ) -> tuple[Direction, ...]:
     given = settings.directions.directions_file
     if given is not None:
@@ -146,7 +149,11 @@ def _directions(
         sources, _limits(settings, observation), field_geometry(settings, observation)
     )
     log.info("chose %d directions: %s", len(directions), workspace.directions_file)
-    return tuple(directions)
+    if not keep:
+        return tuple(directions)
+    write_directions(directions, workspace.directions_file)
+    # As the file has them: rounded as in every later run.
+    return tuple(read_directions(workspace.directions_file))
 
 
 def _limits(settings: Settings, observation: Observation) -> SelectionLimits:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factor.products.filling import fill
-from factor.products.ionosphere import smooth_phases
 from factor.products.merging import combine, concatenate_times, sum_phases
 from factor.products.normalising import normalisation_factor, scale_amplitudes
 from factor.products.smoothing import smooth_gains
@@ -54,7 +53,7 @@ def _joined(pieces: Sequence[Piece], name: str) -> Soltab:
 def merge_fast(
     pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path
 ) -> None:
-    """Join the fast phases of all chunks, and smooth them as their noise asks for.
+    """Join the fast phases of all chunks.
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ def merge_fast(
     path : Path
         H5parm to write.
     """
-    fast = smooth_phases(_joined(pieces, FAST_PHASE))
+    fast = _joined(pieces, FAST_PHASE)
     frame = replace(
         read_frame(pieces[0].h5parm), direction=direction, ra_deg=position[0], dec_deg=position[1]
     )

@@ -16,6 +16,7 @@ from factor.errors import InputError
 
 __all__ = [
     "FieldGeometry",
+    "extent_deg",
     "facet_of",
     "make_facets",
     "neighbours",
@@ -184,6 +185,12 @@ def polygon_in_plane(facet: Facet, centre: tuple[float, float] | None = None) ->
     sky = np.array(facet.vertices)
     about = (facet.ra_deg, facet.dec_deg) if centre is None else centre
     return np.stack(to_plane(sky[:, 0], sky[:, 1], about), axis=-1)
+
+
+def extent_deg(facet: Facet) -> tuple[float, float]:
+    """Width and height, along RA and Dec, of the box about a facet's centre that holds it."""
+    corners = np.abs(polygon_in_plane(facet)).max(axis=0)
+    return 2.0 * float(corners[0]), 2.0 * float(corners[1])
 
 
 def facet_of(facets: Sequence[Facet], ra_deg: npt.ArrayLike, dec_deg: npt.ArrayLike) -> Ints:

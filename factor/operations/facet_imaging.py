@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from factor.directions.facets import extent_deg
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import Call, Step
@@ -77,7 +78,7 @@ def facet_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> Avera
     """How far the data of a facet may be averaged for its image."""
     return choose_averaging(
         sampling(field),
-        facet.width_deg / 2.0**0.5,
+        0.5 * math.hypot(*extent_deg(facet)),
         PIXELS_PER_BEAM * cellsize_arcsec / 3600.0,
         field.settings.imaging.max_peak_smearing,
     )
@@ -107,11 +108,13 @@ def facet_options(
 ) -> WSClean:
     """The options of a facet's image; its clean mask, the facet's polygon, is written by the way."""
     settings = field.settings.imaging
-    size = facet_image_size(facet.width_deg, imaging.cellsize_arcsec)
+    width_deg, height_deg = extent_deg(facet)
+    size = facet_image_size(width_deg, imaging.cellsize_arcsec)
+    height = facet_image_size(height_deg, imaging.cellsize_arcsec)
     mask = context.scratch / "facet.mask.fits"
     arguments = {
         "vertices": facet.vertices,
-        "grid": SkyGrid(facet.ra_deg, facet.dec_deg, size, size, imaging.cellsize_arcsec),
+        "grid": SkyGrid(facet.ra_deg, facet.dec_deg, size, height, imaging.cellsize_arcsec),
         "path": mask,
         "region_file": path_or_none(facet.direction.region_facet),
     }
@@ -120,6 +123,7 @@ def facet_options(
     return WSClean(
         name=context.scratch / f"{facet.name}.image_full",
         size=size,
+        height=height,
         scale_arcsec=imaging.cellsize_arcsec,
         robust=imaging.robust,
         taper_arcsec=imaging.taper_arcsec,

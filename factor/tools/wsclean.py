@@ -23,7 +23,9 @@ class WSClean:
     name : Path
         Prefix of everything it writes.
     size : int
-        Side of the square image, pixels.
+        Width of the image, pixels.
+    height : int
+        Its height; 0 for a square one.
     scale_arcsec : float
         Pixel size.
     robust : float
@@ -58,6 +60,7 @@ class WSClean:
     padding: float = 1.6
     channels_out: int = 1
     spectral_terms: int = 0
+    height: int = 0
     niter: int = 0
     mgain: float = 0.8
     auto_mask: float = 0.0
@@ -160,7 +163,7 @@ def wsclean_command(
 def _gridding(o: WSClean) -> list[str]:
     argv = [
         "-use-wgridder",
-        "-size", str(o.size), str(o.size),
+        "-size", str(o.size), str(o.height or o.size),
         "-scale", f"{o.scale_arcsec:g}asec",
         "-weight", "briggs", f"{o.robust:g}",
         "-padding", f"{o.padding:g}",

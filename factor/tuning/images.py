@@ -39,7 +39,7 @@ def inner_width_deg(image_size: int, cellsize_arcsec: float) -> float:
 
 
 def facet_image_size(width_deg: float, cellsize_arcsec: float) -> int:
-    """Side of a facet's image in pixels: the facet and a margin of 5 % on each side."""
+    """One side of a facet's image in pixels: the facet and a margin of 5 % on each side."""
     return fft_size(1.1 * width_deg * 3600.0 / cellsize_arcsec)
 
 

@@ -1,0 +1,77 @@
+"""Models made of clean components: the first solve's, and the facet's new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from factor.products.clean_models import effective_flux, join_models, model_from_clean, starting_model
+from factor.products.skymodel import read
+
+HEADER = (
+    "Format = Name, Type, Ra, Dec, I, SpectralIndex, LogarithmicSI, "
+    "ReferenceFrequency='144000000', MajorAxis, MinorAxis, Orientation\n"
+)
+
+
+def source_list(path: Path, *sources: tuple[float, float]) -> Path:
+    """Points at so many arcsec north of a place, with these fluxes."""
+    lines = []
+    for k, (north_arcsec, flux) in enumerate(sources):
+        minutes, seconds = divmod(north_arcsec, 60.0)
+        dec = f"52.{int(minutes):02d}.{seconds:06.3f}"
+        lines.append(f"s0c{k},POINT,14:30:00.0,{dec},{flux},[-0.7],false,144000000,,,\n")
+    path.write_text(HEADER + "".join(lines))
+    return path
+
+
+def test_one_patch_with_spectra(tmp_path: Path) -> None:
+    """DP3 solves for a patch by its name; rule 8: the spectrum survives."""
+    components = source_list(tmp_path / "a-sources.txt", (0, 1.0), (300, 0.5))
+    model_from_clean(components, "d1", tmp_path / "m.skymodel")
+    model = read(tmp_path / "m.skymodel")
+    assert set(model.patch) == {"d1"}
+    assert model.flux_jy.sum() == pytest.approx(1.5)
+    assert np.allclose(model.spectral_index[:, 0], -0.7)
+
+
+def test_first_model_is_collapsed(tmp_path: Path) -> None:
+    """Rule 11: a compact source starts as one point with all its flux at its centroid."""
+    model = source_list(tmp_path / "m.skymodel", (0, 1.0), (2, 1.0), (4, 2.0), (600, 0.3))
+    starting_model(model, (), 6.0, "d1", tmp_path / "start.skymodel")
+    start = read(tmp_path / "start.skymodel")
+    brightest = int(np.argmax(start.flux_jy))
+    assert start.flux_jy[brightest] == pytest.approx(4.0)
+    assert 3600 * (start.dec_deg[brightest] - 52.0) == pytest.approx(2.5, abs=0.05)
+    assert start.flux_jy.sum() == pytest.approx(4.3)
+    assert set(start.patch) == {"d1"}
+
+
+def test_effective_flux_of_a_double(tmp_path: Path) -> None:
+    """S_peak (S_tot / S_peak)^(2/3): what lies within the initial resolution counts as the peak."""
+    near = read(source_list(tmp_path / "a.skymodel", (0, 1.0), (10, 1.0)))
+    assert effective_flux(near, 144e6) == pytest.approx(2)
+    double = read(source_list(tmp_path / "b.skymodel", (0, 1.0), (120, 1.0)))
+    assert effective_flux(double, 144e6) == pytest.approx(2 ** (2 / 3))
+
+
+def test_calibrator_is_not_counted_twice(tmp_path: Path) -> None:
+    """The facet's image holds the calibrator as well: there its own model is taken alone."""
+    calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0))
+    initial = source_list(tmp_path / "initial.skymodel", (1, 1.9))
+    facet = source_list(tmp_path / "f-sources.txt", (0, 1.5), (2, 0.4), (900, 0.3))
+    join_models(calibrator, [initial], facet, "d1", tmp_path / "new.skymodel")
+    new = read(tmp_path / "new.skymodel")
+    assert sorted(new.flux_jy) == pytest.approx([0.3, 2.0])
+    assert set(new.patch) == {"d1"}
+    assert len(set(new.name)) == len(new)
+
+
+def test_empty_facet_image(tmp_path: Path) -> None:
+    """A facet with nothing but its calibrator still gets a model."""
+    calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0))
+    initial = source_list(tmp_path / "initial.skymodel", (0, 1.9))
+    join_models(calibrator, [initial], source_list(tmp_path / "f-sources.txt"), "d1", tmp_path / "n.skymodel")
+    assert list(read(tmp_path / "n.skymodel").flux_jy) == [2.0]

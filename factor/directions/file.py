@@ -224,12 +224,6 @@ def write_directions(directions: Sequence[Direction], path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def as_written(directions: Sequence[Direction]) -> tuple[Direction, ...]:
-    """Directions as `read_directions` gives them back: what the file rounds is rounded."""
-    parsed = (_Row("", Path()).parse(_words(direction)) for direction in directions)
-    return tuple(direction for direction in parsed if direction is not None)
-
-
 def _words(direction: Direction) -> list[str]:
     return [
         direction.name,

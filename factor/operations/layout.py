@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factor import __version__
 from factor.directions.facets import make_facets
-from factor.directions.file import as_written, read_directions, write_directions
+from factor.directions.file import read_directions, write_directions
 from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Direction, Facet, Source
 from factor.directions.regions import write_calimage_regions, write_facet_regions

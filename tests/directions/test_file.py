@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from factor.directions.file import as_written, format_position, read_directions, write_directions
+from factor.directions.file import format_position, read_directions, write_directions
 from factor.directions.model import Direction
 from factor.errors import InputError
 
@@ -125,19 +125,6 @@ def test_round_trip(tmp_path: Path) -> None:
             old.dynamic_range,
         )
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
-
-
-def test_a_later_run_finds_the_same_directions(tmp_path: Path) -> None:
-    """Facets made from what was chosen and from the file must be the same, or no run resumes."""
-    chosen = [
-        Direction("a", 14.123456789, -0.987654321, cal_size_deg=0.0512345678, cal_flux_jy=1.23456789),
-        Direction("b", 359.99999999, 51.0, cal_imsize=512),
-    ]
-    path = tmp_path / "directions.txt"
-    rounded = as_written(chosen)
-    assert rounded != tuple(chosen)
-    write_directions(rounded, path)
-    assert read_directions(path) == rounded
 
 
 def test_positions_are_rounded_with_carry() -> None:

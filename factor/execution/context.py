@@ -186,6 +186,7 @@ class Context:
         with self.engine.processors.take(step.cpus):
             if runner.stopping():
                 raise Interrupted("the run is being stopped")
+            self._forget(step)
             for path in step.outputs:
                 _delete(path)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,6 +209,14 @@ class Context:
             steps = {**self.record.steps, step.name: done}
             self.record = replace(self.record, steps=steps)
             self.engine.store.save(self.record)
+
+    def _forget(self, step: Step) -> None:
+        """Drop the record of an earlier time: after a death, half an output must not pass for it."""
+        with self._lock:
+            if step.name in self.record.steps:
+                steps = {name: done for name, done in self.record.steps.items() if name != step.name}
+                self.record = replace(self.record, steps=steps)
+                self.engine.store.save(self.record)
 
     def _portable_path(self, path: Path) -> str:
         return self.engine.workspace.relative(path)

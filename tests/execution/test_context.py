@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -81,6 +83,24 @@ def test_vanished_output(make_context: MakeContext, step: Step, journal: Path) -
     make_context().run(step)
     assert runs(journal) == 2
     assert step.outputs[0].exists()
+
+
+def test_death_while_a_step_is_done_again(
+    make_context: MakeContext, shell: Shell, tmp_path: Path
+) -> None:
+    """Half of an output that is made again is not taken for the whole one of the first time."""
+    output, ready = tmp_path / "work" / "one", tmp_path / "ready"
+    step = shell("one", f"echo half > $out; test -e {ready} || exit 0; kill -9 $PPID; sleep 9", output)
+    make_context().run(step)
+    output.unlink()
+    ready.touch()
+    child = os.fork()
+    if child == 0:
+        make_context().run(step)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert output.exists()
+    assert "one" not in make_context().record.steps
 
 
 def test_change_goes_down_the_line(

@@ -54,11 +54,12 @@ def main(arguments: list[str]) -> None:
     assert {"-no-update-model-required", "-abs-mem"} <= set(arguments)
     sets = [Path(argument) for argument in arguments if argument.endswith(".ms")]
     parts = [dp3.read(ms, _value(arguments, "-data-column")) for ms in sets]
-    size = int(_value(arguments, "-size"))
-    grid = SkyGrid(*parts[0].centre, size, size, float(_value(arguments, "-scale").removesuffix("asec")))
+    at = arguments.index("-size")
+    nx, ny = int(arguments[at + 1]), int(arguments[at + 2])
+    grid = SkyGrid(*parts[0].centre, nx, ny, float(_value(arguments, "-scale").removesuffix("asec")))
     name, mask = Path(_value(arguments, "-name")), _value(arguments, "-fits-mask")
     content = b"".join(np.round(part.values, 3).tobytes() for part in parts)
-    random = np.random.default_rng([zlib.crc32(content), size])
+    random = np.random.default_rng([zlib.crc32(content), nx])
     data = random.normal(0.0, NOISE_JY, grid.shape)
     infix = "-MFS" if "-channels-out" in arguments else ""
     header = grid.header(freq_hz=float(np.mean(parts[0].freqs)))
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> None:
     header["BMIN"], header["BPA"] = 0.9 * header["BMAJ"], 10.0
     header["BUNIT"] = "JY/BEAM"
     if "-make-psf-only" in arguments:
-        psf = _beam_at(grid, size // 2, size // 2)
+        psf = _beam_at(grid, ny // 2, nx // 2)
         write_image(name.with_name(f"{name.name}{infix}-psf.fits"), psf, header)
         return
     if "-niter" in arguments:

@@ -37,12 +37,12 @@ chunk_size_sec = 1200
 [calibration]
 max_selfcal_loops = 1
 [imaging]
-selfcal_cellsize_arcsec = 2.5
+selfcal_cellsize_arcsec = 3
 [directions]
 flux_min_Jy = 0.5
 size_max_arcmin = 2
 separation_max_arcmin = 9
-faceting_radius_deg = 0.45
+faceting_radius_deg = 0.38
 ndir_max = 2
 """
 

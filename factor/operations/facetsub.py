@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from factor.execution.context import Context, side_by_side
 from factor.observation.model import Chunk, ChunkFile
@@ -48,9 +49,12 @@ def run(context: Context, field: Field, change: Change, *, predicted: bool) -> d
     for chunk in field.observation.chunks:
         waiting = [f for f in chunk.files if not _standing(field, f, context.direction, identity)]
         if waiting:
+            ready = change
             if not (predicted and all(ms.exists() for ms, _ in change.predictions(chunk))):
-                context.run(*predict(context, chunk, change))
-            _subtract(context, field, chunk, change, identity)
+                # Apart from self-calibration's: only of those is it known that they are whole.
+                ready = replace(change, folder=context.scratch / "again")
+                context.run(*predict(context, chunk, ready))
+            _subtract(context, field, chunk, ready, identity)
     log.info("%s: its improved model is subtracted from the data", context.direction)
     return {"identity": identity}
 

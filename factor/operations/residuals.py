@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from factor.directions.facets import polygon_in_plane
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import Step
@@ -48,7 +49,7 @@ def look_at_residuals(
                 after.append(msout)
                 tokens.append(chunk_token(context, file))
     context.run(*steps)
-    pre, post = (_options(context, field, f"wsclean_{kind}") for kind in ("pre", "post"))
+    pre, post = (_options(context, field, facet, f"wsclean_{kind}") for kind in ("pre", "post"))
     context.run(
         image(context, pre, before, max(1, context.threads // 2), *tokens),
         image(context, post, after, max(1, context.threads // 2), *tokens, *after),
@@ -56,11 +57,17 @@ def look_at_residuals(
     return _measure(context, pre, facet), _measure(context, post, facet)
 
 
-def _options(context: Context, field: Field, name: str) -> WSClean:
-    radius_deg = field.radius_deg
+def half_width_deg(field: Field, facet: Facet) -> float:
+    """Half of the residual images' width: they hold the field, and a facet that reaches out of it."""
+    centre = (field.observation.ra_deg, field.observation.dec_deg)
+    reach = float(np.abs(polygon_in_plane(facet, centre)).max())
+    return max(field.radius_deg, 1.02 * reach)
+
+
+def _options(context: Context, field: Field, facet: Facet, name: str) -> WSClean:
     return WSClean(
         name=context.scratch / f"{context.direction}.{name}",
-        size=fft_size(2.0 * radius_deg * 3600.0 / CELLSIZE_ARCSEC),
+        size=fft_size(2.0 * half_width_deg(field, facet) * 3600.0 / CELLSIZE_ARCSEC),
         scale_arcsec=CELLSIZE_ARCSEC,
         robust=-0.25,
         minuv_lambda=field.settings.imaging.selfcal_min_uv_lambda,

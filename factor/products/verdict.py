@@ -73,7 +73,12 @@ class Verdict:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Verdict:
         """Inverse of `to_json`."""
-        return cls(tuple(Check(**check) for check in content["checks"]), bool(content["skipped"]))
+        # A value that is no number is kept as null.
+        checks = tuple(
+            Check(**{**check, "value": float("nan") if check["value"] is None else check["value"]})
+            for check in content["checks"]
+        )
+        return cls(checks, bool(content["skipped"]))
 
     def explain(self) -> str:
         """One line a failed check, or one line that says that all is well."""

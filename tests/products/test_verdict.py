@@ -59,3 +59,14 @@ def test_kept_in_the_state() -> None:
     """What a later run reads is what this one judged."""
     verdict = judge(BEFORE, AFTER, [100.0, 50.0], 0.9, skip=False)
     assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+def test_a_value_that_is_no_number_is_told() -> None:
+    """State files keep such a value as null: the reason of a failure must still be readable."""
+    verdict = judge(Residual(1.0, 1.0, 1.0), Residual(1.0, 1.0, float("nan")), [10.0, 20.0], 0.0, skip=False)
+    content = verdict.to_json()
+    for check in content["checks"]:
+        if check["value"] != check["value"]:
+            check["value"] = None
+    assert "facet" in Verdict.from_json(content).explain()
+    assert not Verdict.from_json(content).good

@@ -74,8 +74,8 @@ def settle_ledgers(workspace: Workspace, observation: Observation) -> None:
                 )
 
 
-def make_folders(workspace: Workspace, dir_local: Path | None) -> None:
-    """Make the working directory's folders.
+def make_folders(workspace: Workspace, *local: Path | None) -> None:
+    """Make the working directory's folders, and those for intermediate data.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def make_folders(workspace: Workspace, dir_local: Path | None) -> None:
         When one cannot be written.
     """
     folders = [workspace.chunks, workspace.logs, workspace.regions, workspace.results, workspace.state]
-    for folder in folders + ([dir_local] if dir_local else []):
+    for folder in folders + [folder for folder in local if folder is not None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

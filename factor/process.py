@@ -64,12 +64,12 @@ def run(settings: Settings, options: RunOptions) -> None:
     workspace = Workspace(settings.globals.dir_working)
     tools = environment.find_tools()
     cpus = settings.cluster.ncpu or available_cpus()
-    dir_local = settings.cluster.dir_local_selfcal or settings.cluster.dir_local
     jobs = settings.cluster.nthread_io or math.ceil(math.sqrt(cpus))
     if options.dry_run or options.check:
         tell_plan(settings, workspace, plan_observation(settings, workspace, jobs))
         return
-    make_folders(workspace, dir_local)
+    cluster = settings.cluster
+    make_folders(workspace, cluster.dir_local, cluster.dir_local_selfcal)
     with run_lock(workspace), stop_on_signals():
         plan = plan_observation(settings, workspace, jobs)
         observation = chunk_observation(plan, workspace, jobs)
@@ -80,7 +80,8 @@ def run(settings: Settings, options: RunOptions) -> None:
             store=StateStore(workspace),
             tools=tools,
             processors=Processors(cpus),
-            dir_local=dir_local,
+            dir_local=cluster.dir_local,
+            dir_local_selfcal=cluster.dir_local_selfcal,
             threads=cpus,
             memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
         )

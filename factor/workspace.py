@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,9 @@ class Workspace:
         """Folder of the intermediate data of one operation, deleted at its end."""
         if dir_local is None:
             return self.products(operation, direction) / "scratch"
-        return dir_local / "factor" / self.root.name / operation / direction
+        # Runs of several fields often work in folders of the same name.
+        own = hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+        return dir_local / "factor" / f"{self.root.name}-{own}" / operation / direction
 
     def relative(self, path: Path) -> str:
         """A path as the state stores it: relative to the working directory where it lies there."""

@@ -40,6 +40,9 @@ class Engine:
     tools: Tools
     processors: Processors
     dir_local: Path | None = None
+    """Where intermediate data go; the working directory when None."""
+    dir_local_selfcal: Path | None = None
+    """The same for self-calibration."""
     threads: int = 1
     """Processors that one step may keep busy."""
     memory_gb: float = 8.0
@@ -48,6 +51,11 @@ class Engine:
     def context(self, operation: str, direction: str) -> Context:
         """The context of one operation on one direction."""
         return Context(self, operation, direction)
+
+    def scratch(self, operation: str, direction: str) -> Path:
+        """Folder of the intermediate data of one operation on one direction."""
+        dir_local = self.dir_local_selfcal if operation == "facetselfcal" else self.dir_local
+        return self.workspace.scratch(operation, direction, dir_local)
 
 
 class Context:
@@ -67,7 +75,7 @@ class Context:
         self.direction = direction
         workspace = engine.workspace
         self.products = workspace.products(operation, direction)
-        self.scratch = workspace.scratch(operation, direction, engine.dir_local)
+        self.scratch = engine.scratch(operation, direction)
         self.out_log = workspace.out_log(operation, direction)
         self.err_log = workspace.err_log(operation, direction)
         self._fingerprints: dict[Path, str] = {}

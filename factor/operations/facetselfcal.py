@@ -99,7 +99,7 @@ def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Cha
     return Change(
         CorruptedModel(new_model_path(products, facet.name), solving.solutions_of(products, facet.name)),
         field.initial_models(facet, products),
-        engine.workspace.scratch("facetsub", facet.name, engine.dir_local),
+        engine.scratch("facetsub", facet.name),
     )
 
 

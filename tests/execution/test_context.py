@@ -138,11 +138,22 @@ def test_moved_working_directory(
 def test_moved_scratch(make_context: MakeContext, shell: Shell, tmp_path: Path, journal: Path) -> None:
     """Another dir_local loses the intermediate data, which are made again there."""
     for name in ("ram", "disk", "disk"):
-        context = make_context(dir_local=tmp_path / name)
+        context = make_context(dir_local_selfcal=tmp_path / name)
         output = context.scratch / "one"
         assert tmp_path / name in output.parents
         context.run(shell("one", f"echo run >> {journal}; touch $out", output))
     assert runs(journal) == 2
+
+
+def test_scratch_of_each_operation(make_context: MakeContext, tmp_path: Path) -> None:
+    """A RAM disk for self-calibration holds nothing else, and no two runs share a folder."""
+    ram, disk = tmp_path / "ram", tmp_path / "disk"
+    local = {"dir_local": disk, "dir_local_selfcal": ram}
+    one = make_context(root=tmp_path / "a" / "work", **local).engine
+    other = make_context(root=tmp_path / "b" / "work", **local).engine
+    assert ram in one.scratch("facetselfcal", "d").parents
+    assert disk in one.scratch("facetimage", "d").parents
+    assert one.scratch("facetimage", "d") != other.scratch("facetimage", "d")
 
 
 def test_machine_does_not_matter(

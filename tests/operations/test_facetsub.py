@@ -26,11 +26,9 @@ def test_half_a_prediction_is_not_trusted(monkeypatch: Any, tmp_path: Path, whol
     subtracted: list[Path] = []
     monkeypatch.setattr(Change, "predictions", lambda self, chunk: [(self.folder / f"{chunk.name}.ms", ())])
     monkeypatch.setattr(facetsub, "_standing", lambda *_: False)
-    monkeypatch.setattr(
-        facetsub, "_subtract", lambda c, f, chunk, source, i: subtracted.append(source.folder)
-    )
+    monkeypatch.setattr(facetsub, "_subtract", lambda *given: subtracted.append(given[3].folder))
     ran: list[Path] = []
-    monkeypatch.setattr(facetsub, "predict", lambda context, chunk, source: [source.folder])
+    monkeypatch.setattr(facetsub, "predict", lambda *given: [given[2].folder])
     context = SimpleNamespace(
         products=tmp_path / "products", scratch=scratch, direction="d", run=lambda *steps: ran.extend(steps)
     )

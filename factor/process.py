@@ -364,6 +364,8 @@ def perform(
     context.start(settings)
     try:
         context.finish(operate())
+    except Interrupted:
+        raise
     except FactorError as error:
         context.fail(error)
         raise

@@ -8,12 +8,13 @@ import resource
 import shutil
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from factor.errors import FactorError, Interrupted, StepError
 from factor.execution.local import Processors
@@ -29,6 +30,8 @@ from factor.workspace import Workspace
 log = logging.getLogger("factor.steps")
 
 _calls = threading.Lock()
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,11 @@ class Context:
             self.record = replace(self.record, **changes)
             self.engine.store.save(self.record)
 
+    def read(self, function: Callable[[Path], Result], path: Path) -> Result:
+        """What a function finds in a file of solutions: HDF5 is not safe in threads."""
+        with _calls:
+            return function(path)
+
     # -- steps -----------------------------------------------------------------------
 
     def run(self, *steps: Step) -> None:
@@ -237,6 +245,12 @@ class Context:
                 call.function(**call.arguments)
         except FactorError as error:
             raise StepError(step.name, str(error), str(self.out_log)) from error
+        except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+            # A full disk, or data of which nothing can be made: this direction's failure only.
+            self.err_log.parent.mkdir(parents=True, exist_ok=True)
+            with self.err_log.open("a") as log_file:
+                traceback.print_exception(error, file=log_file)
+            raise StepError(step.name, str(error), str(self.err_log)) from error
         missing = [str(path) for path in step.outputs if not path.exists()]
         if missing:
             raise StepError(step.name, f"it left no {', '.join(missing)}", str(self.out_log))

@@ -80,7 +80,7 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         before,
         after,
         [cycle.quality.dynamic_range for cycle in cycles],
-        flagged_fraction(solutions.h5parm),
+        context.read(flagged_fraction, solutions.h5parm),
         skip=field.settings.calibration.skip_selfcal_check,
     )
     state = "good" if verdict.good else "FAILED"

@@ -268,6 +268,22 @@ def test_python_step_that_fails(make_context: MakeContext, call: Shell, tmp_path
         make_context().run(call("make it", refuse, tmp_path / "work" / "one"))
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("no good gains")])
+def test_python_step_that_meets_the_unforeseen(
+    make_context: MakeContext, call: Shell, tmp_path: Path, error: Exception
+) -> None:
+    """A full disk or data without solutions fail a direction with one line, and stop no other one."""
+
+    def fail(path: Path) -> None:
+        del path
+        raise error
+
+    context = make_context()
+    with pytest.raises(StepError, match=f"(?s)make it.*{error.args[-1]}"):
+        context.run(call("make it", fail, tmp_path / "work" / "one"))
+    assert "Traceback" in context.err_log.read_text()
+
+
 def test_commands_are_noted(make_context: MakeContext, shell: Shell, tmp_path: Path) -> None:
     """commands.log has each command in order, with its fate, ready to paste."""
     context = make_context()

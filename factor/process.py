@@ -233,7 +233,14 @@ class Run:
     def is_good(self, facet: Facet) -> bool:
         """Whether a direction was self-calibrated and its verdict is good."""
         record = self.engine.store.load("facetselfcal", facet.name)
-        return record is not None and record.status == "done" and bool(record.results["verdict"]["good"])
+        if record is None or record.status != "done":
+            return False
+        return bool(record.results["verdict"]["good"]) or self.field.settings.calibration.skip_selfcal_check
+
+    def _is_subtracted(self, facet: Facet) -> bool:
+        """Whether its new model stands subtracted, also if this run would not self-calibrate it."""
+        record = self.engine.store.load("facetsub", facet.name)
+        return record is not None and record.status == "done"
 
     def _why_bad(self, name: str) -> str:
         record = self.engine.store.load("facetselfcal", name)
@@ -265,6 +272,9 @@ class Run:
     # -- imaging ---------------------------------------------------------------------
 
     def _image_all(self, imaging: ImagingSet) -> None:
+        if not self.imaged:
+            log.warning("nothing to image: no direction lies within faceting_radius_deg")
+            return
         settings = self.field.settings
         operation = operation_name("facetimage", imaging, settings)
         beam_context = self.engine.context(operation, FIELD)
@@ -301,11 +311,11 @@ class Run:
 
     def calibration_of(self, facet: Facet) -> Calibration:
         """What a facet is imaged with: its own solutions, the nearest good ones, or none."""
-        if facet in self.calibrated and self.is_good(facet):
+        if self._is_subtracted(facet):
             products = self.engine.workspace.products("facetsub", facet.name)
             own = facetselfcal.change_of(self.engine, self.field, facet, products).new
             return Calibration(own, own.solutions, "own")
-        good = [other for other in self.calibrated if self.is_good(other)]
+        good = [other for other in self.field.facets if self.is_good(other)]
         if not good:
             return Calibration(None, None, "none")
         nearest = min(good, key=lambda other: _distance_deg(facet, other))

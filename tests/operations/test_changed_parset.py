@@ -1,0 +1,36 @@
+"""A run that goes on with other options than it began with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from factor.process import Run
+from factor.state.records import Record
+
+
+def test_fewer_directions_to_self_calibrate(make_run: Callable[[], Any]) -> None:
+    """What stands subtracted of a facet is added back, whatever this run would self-calibrate."""
+    run = make_run()
+    assert run.run() == 0
+    before = json.loads((run.work / "state/facetimage/west.json").read_text())
+    assert before["results"]["solutions"] == "own"
+    assert run.run(directions__ndir_selfcal="1", imaging__facet_robust="0.0") == 0
+    (again,) = run.work.glob("state/facetimage_*/west.json")
+    assert json.loads(again.read_text())["results"]["solutions"] == "own"
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_skipping_the_check_after_a_failure(skip: bool) -> None:
+    """A user who has looked at a failed direction can accept it without doing it again."""
+    record = Record("facetselfcal", "d", "done", "", results={"verdict": {"good": False}})
+    run = object.__new__(Run)
+    run.engine = SimpleNamespace(store=SimpleNamespace(load=lambda *_: record))
+    run.field = SimpleNamespace(
+        settings=SimpleNamespace(calibration=SimpleNamespace(skip_selfcal_check=skip))
+    )
+    assert run.is_good(SimpleNamespace(name="d")) is skip

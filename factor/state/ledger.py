@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from factor.errors import FactorError
-from factor.state.store import read_json, sync_folder, write_json
+from factor.state.store import read_json, reserve, sync_folder, write_json
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -256,6 +256,7 @@ class Ledger:
             self._check_shape(shape, source, difference)
             first, last = (difference.start_channel, 0), (difference.stop_channel - 1, shape[2] - 1)
             pending = np.lib.format.open_memmap(self.pending, mode="w+", dtype=np.complex64, shape=shape)
+            reserve(self.pending)
             for start, count in _blocks(shape[0], n_chan * shape[2]):
                 change = source.getcolslice(difference.column, first, last, (), start, count)
                 old = chunk.getcol(_RESIDUAL, start, count)

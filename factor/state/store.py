@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -72,6 +73,27 @@ def copy_whole(source: Path, target: Path) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def reserve(path: Path) -> None:
+    """Take the disk space of a file that is to be written through memory.
+
+    Without it a disk that fills up would end the process by a signal, with no message.
+
+    Raises
+    ------
+    FactorError
+        When there is not enough.
+    """
+    try:
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+            return
+        raise FactorError(
+            f"{path} can't be written: {error.strerror or error}", "make room, then run again"
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

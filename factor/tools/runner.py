@@ -85,6 +85,9 @@ def _wait(command: Command, out: object, err: object) -> tuple[int, float, float
     )
     with _lock:
         _running.add(process.pid)
+    if _stopping.is_set():
+        # `stop_all` came while the process began, and did not see it.
+        os.killpg(process.pid, signal.SIGKILL)
     try:
         _, status, usage = os.wait4(process.pid, 0)
     finally:

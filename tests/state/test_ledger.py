@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -99,6 +100,22 @@ def test_non_finite_is_refused(
     assert _residual_is(ledger, read_column, 0)
     assert ledger.subtracted() == ()
     assert not ledger.pending.exists()
+
+
+def test_full_disk(
+    ledger: Ledger, make_difference: Make, read_column: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk without room for the new values is told of, and leaves the chunk as it was."""
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(FactorError, match="No space left"):
+        ledger.apply("a", _second_band(make_difference("one", 3)), -1, "m1")
+    assert not ledger.pending.exists()
+    assert ledger.subtracted() == ()
+    assert _residual_is(ledger, read_column, 0)
 
 
 def test_data_that_were_not_finite_before(ledger: Ledger, make_difference: Make, read_column: Read) -> None:

@@ -117,6 +117,22 @@ def test_stop_all_ends_the_tool_and_its_children(
     assert not (tmp_path / "started").exists()
 
 
+def test_tool_that_begins_during_the_stop(
+    shell: Shell, logs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool that was just being started when Ctrl-C came must not run on for hours."""
+    begin = subprocess.Popen
+
+    def begin_late(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        runner.stop_all()
+        return begin(*arguments, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(subprocess, "Popen", begin_late)
+    started = time.monotonic()
+    assert "SIGKILL" in runner.run(shell("sleep 20"), *logs).error
+    assert time.monotonic() - started < 10
+
+
 def test_stubborn_tool_is_killed(shell: Shell, logs: tuple[Path, Path], tmp_path: Path) -> None:
     """A tool that ignores SIGTERM does not outlive the run."""
     results: list[runner.Result] = []

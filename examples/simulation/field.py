@@ -211,19 +211,23 @@ def _fill_band(options: FieldOptions, paths: Paths, index: int) -> None:
 
 def _initial_subtraction(options: FieldOptions, paths: Paths, workers: int) -> int:
     sets = [paths.ms(band) for band in options.band_names]
-    components = tools.image_components(
-        sets, paths.scratch / "initial", options.radius_deg, workers, paths.scratch / "image.log"
-    )
     # DP3 opens sky models under this name only.
-    model = paths.scratch / "initial.skymodel"
-    patches = write_patches(components, [model, *(ms.with_suffix(".merge") for ms in sets)])
+    model, joined = paths.scratch / "initial.skymodel", paths.scratch / "initial-sources.txt"
+    for ms in sets:
+        msets.add_column(ms, SUBTRACTED)
 
     def subtract(ms: Path) -> None:
-        msets.add_column(ms, SUBTRACTED)
         tools.subtract_apparent(ms, model, SUBTRACTED, paths.scratch / f"{ms.stem}.log")
 
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(subtract, sets))
+    lists: list[Path] = []
+    patches = 0
+    for image in tools.INITIAL_IMAGES:
+        prefix = paths.scratch / image.name
+        lists.append(tools.image_components(sets, image, prefix, options.radius_deg, workers))
+        tools.join_components(lists, joined)
+        patches = write_patches(joined, [model, *(ms.with_suffix(".merge") for ms in sets)])
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(subtract, sets))
     return patches
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from factor.errors import FactorError
@@ -56,10 +58,28 @@ def subtract_apparent(ms: Path, skymodel: Path, column: str, log: Path) -> None:
     ], log)
 
 
-def image_components(sets: list[Path], prefix: Path, radius_deg: float, threads: int,
-                     log: Path) -> Path:
-    """Image all bands together at about 25" and return WSClean's list of clean components."""
-    cell_arcsec = 7.5
+@dataclass(frozen=True)
+class InitialImage:
+    """An image of the initial subtraction: which data, how fine, and how long its baselines."""
+
+    name: str
+    column: str
+    cell_arcsec: float
+    maxuv_lambda: float
+
+
+#: As prefactor's Initial-Subtract: at about 25", then the rest at about 2'.
+INITIAL_IMAGES = (
+    InitialImage("high", "DATA", 7.5, 7000.0),
+    InitialImage("low", "SUBTRACTED_DATA_ALL", 30.0, 1600.0),
+)
+
+
+def image_components(
+    sets: list[Path], image: InitialImage, prefix: Path, radius_deg: float, threads: int
+) -> Path:
+    """Image all bands together and return WSClean's list of clean components."""
+    cell_arcsec = image.cell_arcsec
     size = int(2 * (radius_deg + 0.25) * 3600 / cell_arcsec / 2) * 2
     channels = [] if len(sets) == 1 else [
         "-channels-out", str(len(sets)), "-join-channels",
@@ -68,10 +88,20 @@ def image_components(sets: list[Path], prefix: Path, radius_deg: float, threads:
     components = prefix.with_name(f"{prefix.name}-sources.txt")
     call("WSClean", [
         "-name", str(prefix), "-j", str(threads), "-use-wgridder", "-no-update-model-required",
-        "-temp-dir", str(prefix.parent), "-data-column", "DATA", "-size", str(size), str(size),
-        "-scale", f"{cell_arcsec}asec", "-maxuv-l", "7000", "-minuv-l", "80",
+        "-temp-dir", str(prefix.parent), "-data-column", image.column, "-size", str(size), str(size),
+        "-scale", f"{cell_arcsec}asec", "-maxuv-l", str(image.maxuv_lambda), "-minuv-l", "80",
         "-weight", "briggs", "-0.25", "-niter", "20000", "-mgain", "0.8",
-        "-auto-mask", "5", "-auto-threshold", "1.5", "-local-rms", "-save-source-list", *channels,
+        "-auto-mask", "5", "-auto-threshold", "0.5", "-local-rms", "-save-source-list", *channels,
         *(str(ms) for ms in sets),
-    ], log, (components,))
+    ], prefix.with_suffix(".log"), (components,))
     return components
+
+
+def join_components(lists: Sequence[Path], joined: Path) -> None:
+    """Write several of WSClean's lists as one; names are told apart by the list's own."""
+    lines: list[str] = []
+    for path in lists:
+        header, *rows = [line for line in path.read_text().splitlines() if line.strip()]
+        lines += [] if lines else [header]
+        lines += [f"{path.stem}_{row}" for row in rows if not row.startswith("#")]
+    joined.write_text("\n".join(lines) + "\n")

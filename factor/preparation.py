@@ -54,9 +54,11 @@ def settle_ledgers(workspace: Workspace, observation: Observation) -> None:
     Raises
     ------
     FactorError
-        When a subtraction stands of which the state knows nothing, though it knows others.
+        When what stands subtracted is not what the state knows.
     """
-    known = {r.direction for r in StateStore(workspace).all() if r.operation == "facetsub"}
+    records = [r for r in StateStore(workspace).all() if r.operation == "facetsub"]
+    known = {r.direction for r in records}
+    done = {r.direction for r in records if r.status == "done"}
     for chunk in observation.chunks:
         for file in chunk.files:
             ledger = Ledger(workspace, file.path)
@@ -71,6 +73,13 @@ def settle_ledgers(workspace: Workspace, observation: Observation) -> None:
                     f"subtracted, but {workspace.state} has no record of them",
                     f"give back their records, or delete {workspace.state} and "
                     f"{workspace.results} to begin again",
+                )
+            elif done - standing:
+                raise FactorError(
+                    f"{file.path}: {workspace.state} says that directions "
+                    f"{', '.join(sorted(done - standing))} are subtracted, but from this chunk they are "
+                    "not: it was made again, or comes from elsewhere",
+                    f"delete {workspace.state} and {workspace.results} to begin again",
                 )
 
 

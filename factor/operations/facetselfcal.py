@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from factor.directions.model import Facet
+from factor.errors import InputError
 from factor.execution.context import Context, Engine
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
@@ -62,6 +63,12 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
     dict
         The results for the record: verdict, cycles, identity of the change.
     """
+    if not any(len(model) for model in field.calibrators[facet.name].values()):
+        raise InputError(
+            f"direction {facet.name}: no source of the initial sky models lies in the inner part of "
+            "its calibrator's image",
+            "correct its position, cal_size_deg or cal_imsize in the directions file, or remove it",
+        )
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy)
     log.info(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,17 @@ def test_fewer_directions_to_self_calibrate(make_run: Callable[[], Any]) -> None
     assert run.run(directions__ndir_selfcal="1", imaging__facet_robust="0.0") == 0
     (again,) = run.work.glob("state/facetimage_*/west.json")
     assert json.loads(again.read_text())["results"]["solutions"] == "own"
+
+
+def test_a_chunk_that_is_made_again(make_run: Callable[[], Any], capfd: Any) -> None:
+    """A chunk that the user deleted comes back without its subtractions: the mosaic would be wrong."""
+    run = make_run()
+    assert run.run(imaging__make_mosaic="False", directions__ndir_process="1") == 0
+    chunk = min(run.work.rglob("*_chunk0.ms"))
+    shutil.rmtree(chunk)
+    capfd.readouterr()
+    assert run.run() == 1
+    assert f"{chunk}: " in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("skip", [True, False])

@@ -1,0 +1,92 @@
+"""The tables of docs/measurements.rst: ``python table.py REPORT.json...``, one report a field."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+Row = tuple[str, str, str, str, str]
+
+
+def _text(value: Any, digits: int = 3) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "\\"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def _worst(report: dict[str, Any], kind: str) -> float | None:
+    ratios = [row.get(f"flux_ratio_{kind}") for row in report["calibrators"]]
+    known = [ratio for ratio in ratios if ratio is not None and not math.isnan(ratio)]
+    return max(known, key=lambda ratio: abs(ratio - 1.0)) if known else None
+
+
+def science(report: dict[str, Any]) -> list[Row]:
+    """Rows of one field: name, target, ideal, Factor, DI."""
+    images = {"ideal": report["ideal"], "factor": report, "di": report["di"]}
+
+    def row(name: str, target: str, key: str, digits: int = 3) -> Row:
+        ideal, factor, di = (_text(image.get(key), digits) for image in images.values())
+        return (name, target, ideal, factor, di)
+
+    worst = [_text(_worst(report, kind)) for kind in images]
+    seams = [_text(report["seams"][kind]["median"]) for kind in images]
+    return [
+        row("noise (mJy/beam)", "1.25 × ideal", "noise_mjy"),
+        row("artefacts / noise", "1.5", "artefact_ratio", 2),
+        row("flux, median", "within 3 %", "flux_ratio_median"),
+        row("flux, scatter", "\\", "flux_scatter"),
+        row("flux, excess scatter", "10 %", "flux_excess_scatter"),
+        ("flux of calibrators, worst", "within 5 %", *worst),
+        row("position, median (arcsec)", "3 × ideal", "position_median_arcsec", 2),
+        row("position, largest (arcsec)", "\\", "position_max_arcsec", 2),
+        ("phase error, plane removed (rad)", "0.3", "\\", _text(report["phase_error_rad"]), "\\"),
+        ("phase error, with plane (rad)", "\\", "\\", _text(report["phase_error_with_plane_rad"]), "\\"),
+        ("seams / noise, median", "\\", *seams),
+    ]
+
+
+def cost(reports: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Rows of what the runs cost: name, target, one cell a field."""
+    rows = [
+        ("``runfactor``, wall time (s)", "480", "runfactor_wall_s", 0),
+        ("the whole quickstart, wall time (s)", "1500", "wall_s", 0),
+        ("CPU time (s)", "\\", "cpu_s", 0),
+        ("own share", "below 0.15", "own_share", 3),
+        ("parallel", "at least 0.7", "parallel", 2),
+        ("peak memory (GB)", "below 4", "peak_memory_gb", 2),
+        ("disk / data columns", "\\", "disk_ratio", 2),
+    ]
+    return [(name, target, *(_text(r.get(key), n) for r in reports)) for name, target, key, n in rows]
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A simple table of reStructuredText."""
+    widths = [max(len(row[k]) for row in [header, *rows] if len(row) > k) for k in range(len(header))]
+    line = "  ".join("=" * width for width in widths)
+
+    def text(row: tuple[str, ...]) -> str:
+        return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+
+    return "\n".join([line, text(header), line, *(text(row) for row in rows), line])
+
+
+def main(paths: list[str]) -> int:
+    """Print both tables, and which targets were missed."""
+    reports = [json.loads(Path(path).read_text()) for path in paths]
+    rows: list[tuple[str, ...]] = []
+    for number, report in enumerate(reports, 1):
+        rows += [(f"**field {number}**", "\\", "\\", "\\", "\\"), *science(report)]
+    print(table(("\\", "target", "ideal", "Factor", "DI"), rows), end="\n\n")
+    fields = tuple(f"field {number}" for number in range(1, len(reports) + 1))
+    print(table(("\\", "target", *fields), cost(reports)), end="\n\n")
+    for number, report in enumerate(reports, 1):
+        missed = [name for name, reached in report["targets"].items() if reached is False]
+        print(f"field {number}: not reached: {', '.join(missed) or 'nothing'}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -79,12 +79,12 @@ def main(paths: list[str]) -> int:
     rows: list[tuple[str, ...]] = []
     for number, report in enumerate(reports, 1):
         rows += [(f"**field {number}**", "\\", "\\", "\\", "\\"), *science(report)]
-    print(table(("\\", "target", "ideal", "Factor", "DI"), rows), end="\n\n")
+    sys.stdout.write(table(("\\", "target", "ideal", "Factor", "DI"), rows) + "\n\n")
     fields = tuple(f"field {number}" for number in range(1, len(reports) + 1))
-    print(table(("\\", "target", *fields), cost(reports)), end="\n\n")
+    sys.stdout.write(table(("\\", "target", *fields), cost(reports)) + "\n\n")
     for number, report in enumerate(reports, 1):
         missed = [name for name, reached in report["targets"].items() if reached is False]
-        print(f"field {number}: not reached: {', '.join(missed) or 'nothing'}")
+        sys.stdout.write(f"field {number}: not reached: {', '.join(missed) or 'nothing'}" + "\n")
     return 0
 
 

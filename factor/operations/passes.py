@@ -171,7 +171,8 @@ def image(context: Context, options: WSClean, mss: Sequence[Path], threads: int,
     reads : Path or str
         What it depends on beside the measurement sets and the mask.
     """
-    memory_gb = context.engine.memory_gb
+    # Images that share the processors share the memory.
+    memory_gb = context.engine.memory_gb * min(1.0, threads / context.threads)
     command = wsclean_command(context.tools, options, mss, threads=threads, memory_gb=memory_gb)
     mask = (options.fits_mask,) if options.fits_mask is not None else ()
     depends = reads if reads else tuple(mss)

@@ -58,17 +58,32 @@ def run(command: Command, out_log: Path, err_log: Path) -> Result:
         With ``error`` set when the tool failed: by its exit status, by what it said,
         or by an output that is not there.
     """
-    for log in (out_log, err_log):
-        log.parent.mkdir(parents=True, exist_ok=True)
+    # Steps that run side by side share their logs: what this one says is kept apart until its end.
+    own = [log.with_name(f"{log.name}.{os.getpid()}.{threading.get_ident()}") for log in (out_log, err_log)]
+    for path in own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
     started = time.time()
-    with out_log.open("a+", errors="replace") as out, err_log.open("a+", errors="replace") as err:
-        out.write(f"\n$ {command.paste()}\n")
-        out.flush()
-        marks = (out.tell(), err.seek(0, os.SEEK_END))
-        returncode, cpu_s, memory_mb = _wait(command, out, err)
-        tail = _tail(err, marks[1]) + _tail(out, marks[0])
+    try:
+        with own[0].open("a+", errors="replace") as out, own[1].open("a+", errors="replace") as err:
+            out.write(f"\n$ {command.paste()}\n")
+            out.flush()
+            mark = out.tell()
+            returncode, cpu_s, memory_mb = _wait(command, out, err)
+            tail = _tail(err, 0) + _tail(out, mark)
+    finally:
+        for path, log in zip(own, (out_log, err_log), strict=True):
+            _move_into(path, log)
     error = _judge(command, returncode, tail)
     return Result(command, returncode, started, time.time() - started, cpu_s, memory_mb, error)
+
+
+def _move_into(part: Path, log: Path) -> None:
+    """Append a file to a log, and delete it."""
+    if part.exists():
+        with _lock, part.open("rb") as source, log.open("ab") as target:
+            shutil.copyfileobj(source, target)
+        part.unlink()
 
 
 def _wait(command: Command, out: object, err: object) -> tuple[int, float, float]:

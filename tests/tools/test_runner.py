@@ -45,6 +45,20 @@ def test_logs_are_appended(shell: Shell, logs: tuple[Path, Path]) -> None:
     assert text.count("\n$ env ") == 2
 
 
+def test_a_failure_beside_it_is_not_its_own(shell: Shell, logs: tuple[Path, Path]) -> None:
+    """The solve of one chunk is not thrown away because that of another, in the same log, fails."""
+    results: list[runner.Result] = []
+    thread = threading.Thread(target=lambda: results.append(runner.run(shell("sleep 0.3; echo fine"), *logs)))
+    thread.start()
+    time.sleep(0.1)
+    assert runner.run(shell("echo RuntimeError: broken >&2; exit 1"), *logs).error
+    thread.join()
+    assert [result.error for result in results] == [""]
+    assert "fine" in logs[0].read_text()
+    assert "broken" in logs[1].read_text()
+    assert sorted(logs[0].parent.iterdir()) == sorted(logs)
+
+
 def test_exit_status(shell: Shell, logs: tuple[Path, Path]) -> None:
     """The message is the tool's own, not 'exit status 3'."""
     result = runner.run(shell("echo RuntimeError: no such column >&2; exit 3"), *logs)

@@ -89,6 +89,11 @@ def path_or_none(name: str | None) -> Path | None:
     return None if name is None else Path(name)
 
 
+def regions_of(name: str | None) -> tuple[Path, ...]:
+    """The region file as what a mask depends on: an edited one makes another mask."""
+    return () if name is None else (Path(name),)
+
+
 def baseline_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> float:
     """Path in the uv plane, in wavelengths, over which short baselines may be averaged.
 
@@ -118,7 +123,8 @@ def facet_options(
         "path": mask,
         "region_file": path_or_none(facet.direction.region_facet),
     }
-    context.run(Step("clean mask of the facet", Call(write_polygon_mask, arguments), (), (mask,)))
+    reads = regions_of(facet.direction.region_facet)
+    context.run(Step("clean mask of the facet", Call(write_polygon_mask, arguments), reads, (mask,)))
     channels = output_channels(n_bands, settings.wsclean_nchannels_factor)
     return WSClean(
         name=context.scratch / f"{facet.name}.image_full",

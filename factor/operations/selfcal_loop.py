@@ -18,6 +18,7 @@ from factor.operations.facet_imaging import (
     AUTO_THRESHOLD,
     MAX_COMPONENTS,
     path_or_none,
+    regions_of,
 )
 from factor.operations.passes import Extraction, correct, extract, image
 from factor.operations.publish import publish_image
@@ -126,7 +127,8 @@ class Calibrator:
             "path": path,
             "region_file": path_or_none(direction.region_selfcal),
         }
-        self.context.run(Step("clean mask", Call(write_square_mask, arguments), (), (path,)))
+        reads = regions_of(direction.region_selfcal)
+        self.context.run(Step("clean mask", Call(write_square_mask, arguments), reads, (path,)))
         return path
 
     def imaging(self, label: str) -> WSClean:

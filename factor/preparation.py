@@ -56,7 +56,16 @@ def settle_ledgers(workspace: Workspace, observation: Observation) -> None:
     FactorError
         When what stands subtracted is not what the state knows.
     """
-    records = [r for r in StateStore(workspace).all() if r.operation == "facetsub"]
+    everything = StateStore(workspace).all()
+    for record in everything:
+        products = workspace.products(record.operation, record.direction)
+        if record.status == "done" and not products.is_dir():
+            raise FactorError(
+                f"{products} is gone, but {workspace.state} says that {record.operation} of "
+                f"{record.direction} is done",
+                f"give it back, or delete {workspace.state} and {workspace.results} to begin again",
+            )
+    records = [r for r in everything if r.operation == "facetsub"]
     known = {r.direction for r in records}
     done = {r.direction for r in records if r.status == "done"}
     for chunk in observation.chunks:

@@ -302,7 +302,7 @@ class Run:
         self, context: Context, facet: Facet, imaging: ImagingSet, beam: RestoringBeam
     ) -> Job:
         calibration = self.calibration_of(facet)
-        settings = facetimage.settings_of(self.field, facet, imaging, calibration)
+        settings = facetimage.settings_of(context, self.field, facet, imaging, calibration)
 
         def operate() -> dict[str, Any]:
             return facetimage.run(context, self.field, facet, imaging, calibration, beam)

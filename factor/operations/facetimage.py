@@ -14,14 +14,14 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import file_digest
+from factor.execution.step import digest, file_digest
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import (
     ImagingSet,
     facet_averaging,
     facet_options,
 )
-from factor.operations.passes import CorruptedModel, Extraction, extract, image
+from factor.operations.passes import CorruptedModel, Extraction, chunk_token, extract, image
 from factor.operations.publish import publish_image
 from factor.products.mosaic import turned_position_angle
 from factor.products.quality import image_quality
@@ -87,9 +87,10 @@ def beam_of(image_path: Path) -> RestoringBeam:
 
 
 def settings_of(
-    field: Field, facet: Facet, imaging: ImagingSet, calibration: Calibration
+    context: Context, field: Field, facet: Facet, imaging: ImagingSet, calibration: Calibration
 ) -> dict[str, Any]:
-    """What shapes the image of a facet."""
+    """What shapes the image of a facet: options, solutions, models, and what is subtracted."""
+    seen = digest(*(chunk_token(context, f) for c in field.observation.chunks for f in c.files))
     options = field.settings.imaging
     solutions = calibration.solutions
     return {
@@ -102,6 +103,7 @@ def settings_of(
         "region_facet": facet.direction.region_facet,
         "mscale_facet": facet.direction.mscale_facet,
         "kind": calibration.kind,
+        "subtractions": seen,
         "solutions": file_digest(solutions.h5parm) if solutions else "",
         "model": file_digest(calibration.subtracted.skymodel) if calibration.subtracted else "",
     }

@@ -10,6 +10,7 @@ the residual and give a verdict.
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ _CALIBRATION_OPTIONS = (
 )  # fmt: skip
 _IMAGING_OPTIONS = (
     "wsclean_nchannels_factor", "fractional_bandwidth_selfcal_facet_image",
-    "selfcal_cellsize_arcsec", "selfcal_robust", "selfcal_min_uv_lambda",
+    "selfcal_cellsize_arcsec", "selfcal_robust", "selfcal_min_uv_lambda", "max_peak_smearing",
+    "wsclean_image_padding", "wsclean_bl_averaging", "selfcal_multiscale_scales_pixel",
+    "facet_multiscale_scales_pixel",
 )  # fmt: skip
 
 
@@ -76,25 +79,27 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         facet.name, flux_jy, plan.solint_fast,
         "/".join(str(plan.solint_slow(chunk.n_slots)) for chunk in field.observation.chunks), plan.image_size,
     )  # fmt: skip
-    calibrator, cycles = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
-    last = cycles[-1]
-    solutions = solving.finish(calibrator, last.solved)
-    make_new_model(context, field, facet, last.model, solutions)
+    calibrator, cycles, best = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
+    solutions = solving.finish(calibrator, best.solved)
+    make_new_model(context, field, facet, best.model, solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
     before, after = look_at_residuals(context, field, facet, change)
     verdict = judge(
         before,
         after,
-        [cycle.quality.dynamic_range for cycle in cycles],
+        (cycles[0].quality.dynamic_range, best.quality.dynamic_range),
         context.read(flagged_fraction, solutions.h5parm),
         skip=field.settings.calibration.skip_selfcal_check,
     )
+    if not verdict.good:
+        shutil.rmtree(change.folder, ignore_errors=True)
     state = "good" if verdict.good else "FAILED"
     log.info("%s: self-calibration %s: %s", facet.name, state, verdict.explain())
     return {
         "verdict": verdict.to_json(),
         "cycles": [cycle.quality.to_json() for cycle in cycles],
+        "best_cycle": best.number,
         "identity": change.identity(),
         "flux_jy": flux_jy,
         "preapplied": calibrator.preapplied.owner if calibrator.preapplied else "",

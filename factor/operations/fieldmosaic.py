@@ -18,6 +18,7 @@ from factor.products.beam import ImageWeights, primary_beam
 from factor.products.images import SkyGrid, image_noise
 from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid, write_mosaic
 from factor.products.seams import seam_statistics
+from factor.workspace import Workspace
 
 log = logging.getLogger("factor.fieldmosaic")
 
@@ -53,16 +54,7 @@ def run(
         The results for the record: files, noise, seams.
     """
     workspace = field.workspace
-    members = tuple(
-        FacetImage(
-            name=facet.name,
-            path=workspace.resolve(images[facet.name]["image"]),
-            vertices=facet.vertices,
-            solutions=images[facet.name]["solutions_of"],
-            kind=images[facet.name]["solutions"],
-        )
-        for facet in facets
-    )
+    members = tuple(_member(workspace, facet, images[facet.name]) for facet in facets)
     centre = (field.observation.ra_deg, field.observation.dec_deg)
     grid = mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec)
     prefix = context.products / "field."
@@ -87,6 +79,16 @@ def run(
     numbers = json.loads(report.read_text())
     log.info("mosaic: noise %.3f mJy/beam: %s", 1e3 * numbers["noise_jy"], files["pbcor"])
     return {"files": {kind: workspace.relative(path) for kind, path in files.items()}, **numbers}
+
+
+def _member(workspace: Workspace, facet: Facet, results: Mapping[str, Any]) -> FacetImage:
+    return FacetImage(
+        name=facet.name,
+        path=workspace.resolve(results["image"]),
+        vertices=facet.vertices,
+        solutions=results["solutions_of"],
+        kind=results["solutions"],
+    )
 
 
 def _settings_lines(imaging: ImagingSet) -> tuple[str, ...]:

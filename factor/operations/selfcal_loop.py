@@ -34,6 +34,10 @@ log = logging.getLogger("factor.selfcal")
 
 Data = dict[str, tuple[Path, ...]]
 
+#: Margin of the clean mask around the box whose sources are added back: a source whose
+#: centre lies in the box may reach beyond it.
+MASK_MARGIN_DEG = 30.0 / 3600.0
+
 #: Cycles with phases alone before slow gains are solved.
 PHASE_CYCLES = 2
 
@@ -122,7 +126,7 @@ class Calibrator:
         size = self.plan.image_size
         arguments = {
             "grid": SkyGrid(direction.ra_deg, direction.dec_deg, size, size, imaging.selfcal_cellsize_arcsec),
-            "width_deg": self.plan.inner_width_deg,
+            "width_deg": self.plan.inner_width_deg + 2.0 * MASK_MARGIN_DEG,
             "vertices": self.facet.vertices,
             "path": path,
             "region_file": path_or_none(direction.region_selfcal),
@@ -153,8 +157,8 @@ class Calibrator:
         )
 
 
-def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle]]:
-    """Run the loop; the last cycle's solutions and model are the result.
+def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cycle]:
+    """Run the loop; the cycle with the best image gives the solutions and the model.
 
     Another direction's phases are applied first only where they make the first image
     better: two directions can differ more from each other than each from what
@@ -166,6 +170,8 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle]]:
         As it was solved: with or without another direction's phases.
     cycles : list of Cycle
         All images, the first one included.
+    best : Cycle
+        The one with slow gains whose image has the highest dynamic range.
 
     Raises
     ------
@@ -183,7 +189,8 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle]]:
         model = cycles[-1].model
         if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
             break
-    return calibrator, cycles
+    best = max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range)
+    return calibrator, cycles, best
 
 
 def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, Cycle]:

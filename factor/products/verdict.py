@@ -122,7 +122,7 @@ def judge(
     before, after : Residual
         The middle band's residual before and after the new model is subtracted.
     dynamic_ranges : sequence of float
-        Of the calibrator's image, cycle by cycle.
+        Of the calibrator's image: the first one, and the one that is kept.
     flagged_fraction : float
         Of all solutions.
     skip : bool

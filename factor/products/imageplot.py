@@ -159,6 +159,10 @@ def _label_axes(axes: Any, title: str, *, bare_left: bool = False) -> None:
     ra.set_axislabel("Right ascension (J2000)")
     dec.set_axislabel("" if bare_left else "Declination (J2000)")
     dec.set_ticklabel_visible(not bare_left)
+    # Else astropy may put the labels of right ascension on top, across the title.
+    for axis, side in ((ra, "b"), (dec, "l")):
+        axis.set_ticklabel_position(side)
+        axis.set_axislabel_position(side)
     for axis in (ra, dec):
         axis.set_ticklabel(size=8, exclude_overlapping=True)
     axes.coords.grid(color="white", alpha=0.15, linestyle="-", linewidth=0.5)

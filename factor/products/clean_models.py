@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from factor.directions.geometry import separation_deg
+from factor.directions.geometry import friends_of_friends, separation_deg, to_plane
 from factor.products.skymodel import Components, concatenate, flux_at, read, select, write
 from factor.products.sources import SOURCE_FWHM_ARCSEC, collapse_compact
 from factor.tuning.intervals import effective_flux_jy
 
 #: Components that must make up a source of the initial model for its centroid to be trusted.
 FEWEST_COMPONENTS = 5
+
+#: Full width at half maximum of a Gaussian over its standard deviation.
+SIGMA_TO_FWHM = 2.3548
+#: Sources that are wider than so many beams are left as they were cleaned.
+WIDEST_GAUSSIAN_BEAMS = 5.0
 
 #: Resolution of the initial models.
 INITIAL_BEAM_ARCSEC = 25.0
@@ -28,7 +33,7 @@ def model_from_clean(source_list: Path, patch: str, path: Path) -> None:
 def starting_model(
     model: Path, initial: Sequence[Path], beam_arcsec: float, patch: str, path: Path
 ) -> None:
-    """Write the model of the first solve: compact sources as points at their initial positions.
+    """Write the model of the first solve: sources as points and Gaussians at their centroids.
 
     A self-calibration keeps the positions that it starts with. Those of the first image,
     which may have been made with another direction's phases, are tilted like these phases;
@@ -47,10 +52,47 @@ def starting_model(
     path : Path
         Model to write.
     """
-    points = collapse_compact(read(model), beam_arcsec)
+    sources = _rounded(collapse_compact(read(model), beam_arcsec), beam_arcsec)
     for one in initial:
-        points = _anchored(points, read(one))
-    write(points, path, patch)
+        sources = _anchored(sources, read(one))
+    write(sources, path, patch)
+
+
+def _rounded(components: Components, beam_arcsec: float) -> Components:
+    """Resolved sources as Gaussians with the centroid and the extent of their components.
+
+    Clean components of a resolved source are uneven in brightness; a solve would move the
+    source onto the brightest of them.
+    """
+    labels = friends_of_friends(components.ra_deg, components.dec_deg, beam_arcsec / 3600.0)
+    rounded = []
+    for label in np.unique(labels):
+        part = select(components, labels == label)
+        gaussian = _gaussian(part, beam_arcsec) if len(part) >= FEWEST_COMPONENTS else None
+        rounded.append(part if gaussian is None else gaussian)
+    return concatenate(rounded) if rounded else components
+
+
+def _gaussian(part: Components, beam_arcsec: float) -> Components | None:
+    """One Gaussian for some components; None where they spread too far for one."""
+    one = collapse_compact(part, 1e4)
+    weights = part.flux_jy.clip(min=0.0)
+    if len(one) != 1 or not weights.sum() > 0.0 or not one.flux_jy[0] > 0.0:
+        return None
+    x, y = to_plane(part.ra_deg, part.dec_deg, (float(one.ra_deg[0]), float(one.dec_deg[0])))
+    spread = 3600.0**2 * np.cov(np.stack([x, y]), aweights=weights, ddof=0)
+    values, axes = np.linalg.eigh(spread)
+    minor, major = SIGMA_TO_FWHM * np.sqrt(values.clip(min=0.0))
+    if major > WIDEST_GAUSSIAN_BEAMS * beam_arcsec:
+        return None
+    east, north = axes[:, 1]
+    return replace(
+        one,
+        type=np.array(["GAUSSIAN"], dtype=np.str_),
+        major_arcsec=np.array([max(major, 1.0)]),
+        minor_arcsec=np.array([max(minor, 1.0)]),
+        orientation_deg=np.array([float(np.degrees(np.arctan2(east, north))) % 180.0]),
+    )
 
 
 def _anchored(points: Components, initial: Components) -> Components:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from factor.products.clean_models import effective_flux, join_models, model_from_clean, starting_model
-from factor.products.skymodel import read
+from factor.products.skymodel import point_components, read, write
 
 HEADER = (
     "Format = Name, Type, Ra, Dec, I, SpectralIndex, LogarithmicSI, "
@@ -75,3 +75,24 @@ def test_empty_facet_image(tmp_path: Path) -> None:
     initial = source_list(tmp_path / "initial.skymodel", (0, 1.9))
     join_models(calibrator, [initial], source_list(tmp_path / "f-sources.txt"), "d1", tmp_path / "n.skymodel")
     assert list(read(tmp_path / "n.skymodel").flux_jy) == [2.0]
+
+
+def test_a_resolved_source_starts_as_one_gaussian(tmp_path: Path) -> None:
+    """Uneven clean components would pull a resolved calibrator onto the brightest of them."""
+    rng = np.random.default_rng(1)
+    along, across = rng.normal(0.0, 10.0, 200), rng.normal(0.0, 4.0, 200)
+    angle = np.radians(30.0)
+    east = along * np.sin(angle) + across * np.cos(angle)
+    north = along * np.cos(angle) - across * np.sin(angle)
+    dec = 50.0 + north / 3600.0
+    ra = 100.0 + east / 3600.0 / np.cos(np.radians(50.0))
+    model, start = tmp_path / "clean.skymodel", tmp_path / "start.skymodel"
+    write(point_components(ra, dec, np.full(200, 0.01), 1.44e8), model, "cal")
+    starting_model(model, (), 12.0, "cal", start)
+    one = read(start)
+    assert one.type.tolist() == ["GAUSSIAN"]
+    assert one.flux_jy[0] == pytest.approx(2.0)
+    assert one.major_arcsec[0] == pytest.approx(23.5, rel=0.15)
+    assert one.minor_arcsec[0] == pytest.approx(9.4, rel=0.15)
+    assert one.orientation_deg[0] == pytest.approx(30.0, abs=5.0)
+    assert one.ra_deg[0] == pytest.approx(float(ra.mean()), abs=0.2 / 3600.0)

@@ -24,7 +24,7 @@ from factor.operations.difference import Change, predict
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
-from factor.operations.selfcal_loop import Calibrator, self_calibrate
+from factor.operations.selfcal_loop import Calibrator, flux_scale, self_calibrate
 from factor.operations.selfcal_plan import make_plan
 from factor.products.clean_models import effective_flux
 from factor.products.combining import flagged_fraction
@@ -80,8 +80,9 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         "/".join(str(plan.solint_slow(chunk.n_slots)) for chunk in field.observation.chunks), plan.image_size,
     )  # fmt: skip
     calibrator, cycles, best = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
-    solutions = solving.finish(calibrator, best.solved)
-    make_new_model(context, field, facet, best.model, solutions)
+    scale = flux_scale(cycles, best)
+    solutions = solving.finish(calibrator, best.solved, scale)
+    make_new_model(context, field, facet, (best.model, scale), solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
     before, after = look_at_residuals(context, field, facet, change)

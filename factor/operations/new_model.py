@@ -23,9 +23,22 @@ def new_model_path(products: Path, direction: str) -> Path:
 
 
 def make_new_model(
-    context: Context, field: Field, facet: Facet, calibrator_model: Path, solutions: Solutions
+    context: Context, field: Field, facet: Facet, calibrator: tuple[Path, float], solutions: Solutions
 ) -> Path:
     """Image the facet and write the model that replaces its initial one.
+
+    Parameters
+    ----------
+    context : Context
+        Of facetselfcal on this direction.
+    field : Field
+        The field.
+    facet : Facet
+        The facet.
+    calibrator : (Path, float)
+        The calibrator's model from self-calibration, and what its fluxes are divided by.
+    solutions : Solutions
+        What the facet's data are corrected with.
 
     Returns
     -------
@@ -54,12 +67,13 @@ def make_new_model(
     path = new_model_path(context.products, facet.name)
     replaced = field.calibrator_models(facet, context.products).paths
     arguments = {
-        "calibrator": calibrator_model,
+        "calibrator": calibrator[0],
+        "flux_scale": calibrator[1],
         "replaced": replaced,
         "source_list": options.source_list,
         "patch": facet.name,
         "path": path,
     }
-    reads = (calibrator_model, options.source_list, *replaced)
+    reads = (calibrator[0], options.source_list, *replaced)
     context.run(Step("new model of the facet", Call(join_models, arguments), reads, (path,)))
     return path

@@ -193,6 +193,11 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
     return calibrator, cycles, best
 
 
+def flux_scale(cycles: list[Cycle], best: Cycle) -> float:
+    """The calibrator's flux in the image that is kept over that of the last phase-only image."""
+    return best.quality.peak_jy / cycles[PHASE_CYCLES].quality.peak_jy
+
+
 def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, Cycle]:
     """Take the calibrator out with and without another direction's phases; keep the better."""
     plain = replace(calibrator, preapplied=None)

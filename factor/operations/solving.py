@@ -118,8 +118,19 @@ def solutions_of(products: Path, direction: str) -> Solutions:
     )
 
 
-def finish(calibrator: Calibrator, last: Solutions) -> Solutions:
-    """Write the solutions of a direction as products, what was preapplied included."""
+def finish(calibrator: Calibrator, last: Solutions, flux_scale: float) -> Solutions:
+    """Write the solutions of a direction as products, what was preapplied included.
+
+    Parameters
+    ----------
+    calibrator : Calibrator
+        The calibrator.
+    last : Solutions
+        Of the cycle that is kept.
+    flux_scale : float
+        The calibrator's flux with its gains over that with phases alone: the amplitudes
+        are scaled so that it becomes one.
+    """
     context, name = calibrator.context, calibrator.name
     final = solutions_of(context.products, name)
     preapplied = calibrator.preapplied
@@ -127,6 +138,7 @@ def finish(calibrator: Calibrator, last: Solutions) -> Solutions:
         "own": last.h5parm,
         "preapplied": preapplied.filled if preapplied else None,
         "slot_s": calibrator.field.observation.interval_s,
+        "gain": 1.0 / flux_scale**0.5,
         "path": final.h5parm,
         "filled": final.filled,
     }

@@ -133,7 +133,12 @@ def effective_flux(components: Components, freq_hz: float) -> float:
 
 
 def join_models(
-    calibrator: Path, replaced: Sequence[Path], source_list: Path, patch: str, path: Path
+    calibrator: Path,
+    flux_scale: float,
+    replaced: Sequence[Path],
+    source_list: Path,
+    patch: str,
+    path: Path,
 ) -> None:
     """Write the new model of a facet: the calibrator's, and what its image holds elsewhere.
 
@@ -141,6 +146,8 @@ def join_models(
     ----------
     calibrator : Path
         Model of the calibrator from self-calibration.
+    flux_scale : float
+        What its fluxes are divided by, to be on the scale of the direction's solutions.
     replaced : sequence of Path
         Initial models of the calibrator: components of the facet's image at these sources
         give way to the calibrator's model.
@@ -151,13 +158,20 @@ def join_models(
     path : Path
         Model to write.
     """
-    new = read(calibrator)
+    new = _divided(read(calibrator), flux_scale)
     facet = read(source_list)
     old = concatenate([read(model) for model in replaced])
     if len(facet) and len(old):
         near = _near(facet, concatenate([old, new]), SOURCE_FWHM_ARCSEC / 2.0)
         facet = select(facet, ~near)
     write(concatenate([new, facet]), path, patch)
+
+
+def _divided(components: Components, factor: float) -> Components:
+    """Components with lower fluxes; the terms of an ordinary polynomial are fluxes too."""
+    ordinary = ~components.logarithmic_si[:, None]
+    terms = np.where(ordinary, components.spectral_index / factor, components.spectral_index)
+    return replace(components, flux_jy=components.flux_jy / factor, spectral_index=terms)
 
 
 def _near(components: Components, others: Components, radius_arcsec: float) -> np.ndarray:

@@ -96,7 +96,7 @@ def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, path: Path) -> N
 
 
 def combine_final(
-    own: Path, preapplied: Path | None, slot_s: float, path: Path, filled: Path
+    own: Path, preapplied: Path | None, slot_s: float, gain: float, path: Path, filled: Path
 ) -> None:
     """Write a direction's final solutions: its own plus the phases applied before them.
 
@@ -108,6 +108,8 @@ def combine_final(
         Solutions whose phases had been applied before.
     slot_s : float
         Length of a time slot of the data.
+    gain : float
+        What amplitudes are divided by, so that the calibrator keeps its flux.
     path : Path
         H5parm for correcting: flagged where solutions are bad.
     filled : Path
@@ -119,6 +121,7 @@ def combine_final(
         for name in (FAST_PHASE, SLOW_PHASE):
             if name in soltabs and name in donor:
                 soltabs[name] = sum_phases(soltabs[name], donor[name], slot_s)
+    soltabs = scale_amplitudes(soltabs, gain)
     frame = read_frame(own)
     write_h5parm(path, soltabs, frame)
     write_h5parm(filled, {name: fill(soltab) for name, soltab in soltabs.items()}, frame)

@@ -62,7 +62,7 @@ def test_calibrator_is_not_counted_twice(tmp_path: Path) -> None:
     calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0))
     initial = source_list(tmp_path / "initial.skymodel", (1, 1.9))
     facet = source_list(tmp_path / "f-sources.txt", (0, 1.5), (2, 0.4), (900, 0.3))
-    join_models(calibrator, [initial], facet, "d1", tmp_path / "new.skymodel")
+    join_models(calibrator, 1.0, [initial], facet, "d1", tmp_path / "new.skymodel")
     new = read(tmp_path / "new.skymodel")
     assert sorted(new.flux_jy) == pytest.approx([0.3, 2.0])
     assert set(new.patch) == {"d1"}
@@ -73,7 +73,7 @@ def test_empty_facet_image(tmp_path: Path) -> None:
     """A facet with nothing but its calibrator still gets a model."""
     calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0))
     initial = source_list(tmp_path / "initial.skymodel", (0, 1.9))
-    join_models(calibrator, [initial], source_list(tmp_path / "f-sources.txt"), "d1", tmp_path / "n.skymodel")
+    join_models(calibrator, 1.0, [initial], source_list(tmp_path / "f-sources.txt"), "d1", tmp_path / "n.skymodel")
     assert list(read(tmp_path / "n.skymodel").flux_jy) == [2.0]
 
 
@@ -96,3 +96,14 @@ def test_a_resolved_source_starts_as_one_gaussian(tmp_path: Path) -> None:
     assert one.minor_arcsec[0] == pytest.approx(9.4, rel=0.15)
     assert one.orientation_deg[0] == pytest.approx(30.0, abs=5.0)
     assert one.ra_deg[0] == pytest.approx(float(ra.mean()), abs=0.2 / 3600.0)
+
+
+def test_rule_7_the_calibrators_model_is_put_on_the_scale_of_its_solutions(tmp_path: Path) -> None:
+    """Flux and spectrum must scale together, or the band's edges keep a part of the source."""
+    calibrator, empty = tmp_path / "cal.skymodel", source_list(tmp_path / "e-sources.txt", (300.0, 0.1))
+    model_from_clean(source_list(tmp_path / "c-sources.txt", (0.0, 1.0)), "d1", calibrator)
+    join_models(calibrator, 0.5, [calibrator], empty, "d1", tmp_path / "new.skymodel")
+    before, after = read(calibrator), read(tmp_path / "new.skymodel")
+    brightest = int(np.argmax(after.flux_jy))
+    assert after.flux_jy[brightest] == pytest.approx(2.0 * before.flux_jy[0])
+    assert after.spectral_index[brightest] == pytest.approx(2.0 * before.spectral_index[0])

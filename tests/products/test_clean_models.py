@@ -73,7 +73,8 @@ def test_empty_facet_image(tmp_path: Path) -> None:
     """A facet with nothing but its calibrator still gets a model."""
     calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0))
     initial = source_list(tmp_path / "initial.skymodel", (0, 1.9))
-    join_models(calibrator, 1.0, [initial], source_list(tmp_path / "f-sources.txt"), "d1", tmp_path / "n.skymodel")
+    facet = source_list(tmp_path / "f-sources.txt")
+    join_models(calibrator, 1.0, [initial], facet, "d1", tmp_path / "n.skymodel")
     assert list(read(tmp_path / "n.skymodel").flux_jy) == [2.0]
 
 

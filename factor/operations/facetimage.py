@@ -139,9 +139,8 @@ def run(
     dict
         The results for the record: the image, its numbers, whose solutions it has.
     """
-    initial = None
-    if calibration.subtracted is None:
-        initial = field.initial_models(facet, context.products)
+    as_it_came = calibration.subtracted is None
+    initial = field.initial_models(facet, context.products) if as_it_came else None
     solutions = calibration.solutions
     keep = field.settings.globals.keep_avg_facet_data
     how = Extraction(
@@ -155,11 +154,8 @@ def run(
     )
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)
-    major, minor, angle = beam
-    centre = (field.observation.ra_deg, field.observation.dec_deg)
-    turned = turned_position_angle(angle, (facet.ra_deg, facet.dec_deg), centre)
     options = facet_options(context, field, facet, imaging, len(field.observation.bands))
-    options = replace(options, beam=(major, minor, turned))
+    options = replace(options, beam=_turned(beam, field, facet))
     context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
     product = publish_image(context, options.image, facet)
     quality = image_quality(product)
@@ -170,3 +166,10 @@ def run(
         "solutions": calibration.kind,
         "solutions_of": solutions.owner if solutions else "",
     }
+
+
+def _turned(beam: RestoringBeam, field: Field, facet: Facet) -> RestoringBeam:
+    """The field's restoring beam as it lies in a facet, whose north is another."""
+    major, minor, angle = beam
+    centre = (field.observation.ra_deg, field.observation.dec_deg)
+    return major, minor, turned_position_angle(angle, (facet.ra_deg, facet.dec_deg), centre)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import shutil
 import threading
@@ -328,8 +327,3 @@ def side_by_side(jobs: Mapping[str, Callable[[], None]], at_once: int) -> dict[s
             except FactorError as error:
                 failures[name] = error
     return failures
-
-
-def host() -> str:
-    """Name of this machine, for logs."""
-    return os.uname().nodename

@@ -42,13 +42,6 @@ class Predict:
 
 
 @dataclass(frozen=True)
-class Correction:
-    """One soltab of an H5parm, to correct or corrupt with."""
-
-    soltab: str
-
-
-@dataclass(frozen=True)
 class H5ParmPredict:
     """Predict a sky model corrupted with solutions; the H5parm's direction is ``[patch]``."""
 

@@ -13,7 +13,8 @@ FACTOR = CHECKOUT / "factor"
 #: From top to bottom; a package may import from lower floors and from itself.
 FLOORS = (
     {"cli"},
-    {"process", "preparation", "progress", "archive"},
+    {"process"},
+    {"flow", "preparation", "progress", "archive"},
     {"operations"},
     {"execution"},
     {"tools", "products", "tuning", "directions", "observation", "state", "skymodels"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from factor.process import Run
+from factor.flow.standing import Standing
 from factor.state.records import Record
 
 
@@ -40,9 +40,9 @@ def test_a_chunk_that_is_made_again(make_run: Callable[[], Any], capfd: Any) -> 
 def test_skipping_the_check_after_a_failure(skip: bool) -> None:
     """A user who has looked at a failed direction can accept it without doing it again."""
     record = Record("facetselfcal", "d", "done", "", results={"verdict": {"good": False}})
-    run = object.__new__(Run)
-    run.engine = SimpleNamespace(store=SimpleNamespace(load=lambda *_: record))
-    run.field = SimpleNamespace(
+    engine: Any = SimpleNamespace(store=SimpleNamespace(load=lambda *_: record))
+    field: Any = SimpleNamespace(
         settings=SimpleNamespace(calibration=SimpleNamespace(skip_selfcal_check=skip))
     )
-    assert run.is_good(SimpleNamespace(name="d")) is skip
+    facet: Any = SimpleNamespace(name="d")
+    assert Standing(engine, field).is_good(facet) is skip

@@ -10,7 +10,7 @@ import pytest
 from factor.errors import FactorError, Interrupted
 from factor.execution.context import Engine
 from factor.execution.local import Processors
-from factor.process import perform
+from factor.flow.perform import perform
 from factor.state.store import StateStore
 from factor.tools.environment import Tools
 from factor.workspace import Workspace

@@ -1,0 +1,1 @@
+"""How a run goes from group to group and from facet to facet."""

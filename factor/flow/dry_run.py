@@ -1,0 +1,42 @@
+"""What a run would do, said and not done."""
+
+from __future__ import annotations
+
+import logging
+
+from factor.flow.schedule import Schedule
+from factor.observation.chunks import bytes_needed, planned_observation
+from factor.observation.plan import ChunkPlan
+from factor.operations.facet_imaging import imaging_sets, operation_name
+from factor.operations.layout import lay_out
+from factor.parset import Settings
+from factor.state.store import StateStore
+from factor.workspace import FIELD, Workspace
+
+log = logging.getLogger("factor")
+
+
+def tell_plan(settings: Settings, workspace: Workspace, plan: tuple[ChunkPlan, ...]) -> None:
+    """Say what a run would do; nothing is written."""
+    observation = planned_observation(plan, workspace)
+    field = lay_out(settings, workspace, observation, keep=False)
+    log.info(
+        "%d bands, %d chunks, %.2f GB of chunks still to be made",
+        len(observation.bands), len(observation.chunks), bytes_needed(plan, workspace) / 1e9,
+    )  # fmt: skip
+    schedule = Schedule.of(field)
+    store = StateStore(workspace)
+
+    def status(operation: str, direction: str) -> str:
+        record = store.load(operation, direction)
+        return "not run" if record is None else {"running": "unfinished"}.get(record.status, record.status)
+
+    for number, group in enumerate(schedule.groups, 1):
+        states = ", ".join(f"{f.name} ({status('facetselfcal', f.name)})" for f in group)
+        log.info("group %d of %d: facetselfcal, facetsub: %s", number, len(schedule.groups), states)
+    for imaging in imaging_sets(settings):
+        name = operation_name("facetimage", imaging, settings)
+        log.info("%s: %s", name, ", ".join(f"{f.name} ({status(name, f.name)})" for f in schedule.imaged))
+        if settings.imaging.make_mosaic:
+            name = operation_name("fieldmosaic", imaging, settings)
+            log.info("%s (%s)", name, status(name, FIELD))

@@ -1,0 +1,54 @@
+"""Doing an operation once: skipped when it is done, told when what shaped it has changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from factor.errors import FactorError, Interrupted
+from factor.execution.context import Context
+
+log = logging.getLogger("factor")
+
+
+def perform(
+    context: Context,
+    settings: dict[str, Any],
+    operate: Callable[[], dict[str, Any]],
+    *,
+    redo: bool,
+) -> None:
+    """Do an operation unless it is done; say so when what shaped it has changed.
+
+    Parameters
+    ----------
+    context : Context
+        Of the operation on its direction.
+    settings : dict
+        What shapes it: options and fingerprints of what it is made from.
+    operate : callable
+        Does it, and gives the results for the record.
+    redo : bool
+        Whether it is done again when the settings changed; self-calibration and
+        subtraction are not, until the user resets them.
+    """
+    name = f"{context.operation} {context.direction}"
+    if context.done:
+        context.tidy()
+        reasons = context.stale(settings)
+        if not reasons:
+            log.debug("%s: done", name)
+            return
+        if not redo:
+            log.warning("%s: done, but %s; reset it (-r) to do it again", name, "; ".join(reasons))
+            return
+        log.info("%s: is done again: %s", name, "; ".join(reasons))
+    context.start(settings)
+    try:
+        context.finish(operate())
+    except Interrupted:
+        raise
+    except FactorError as error:
+        context.fail(error)
+        raise

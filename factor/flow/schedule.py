@@ -1,0 +1,38 @@
+"""Which facets are self-calibrated, in which groups, and which are imaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factor.directions.groups import group_directions
+from factor.directions.model import Facet
+from factor.operations.base import Field
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which facets are self-calibrated, in which groups, and which are imaged."""
+
+    groups: tuple[tuple[Facet, ...], ...]
+    imaged: tuple[Facet, ...]
+
+    @property
+    def calibrated(self) -> tuple[Facet, ...]:
+        return tuple(facet for group in self.groups for facet in group)
+
+    @classmethod
+    def of(cls, field: Field) -> Schedule:
+        """The schedule of a field, as its settings limit it."""
+        limits = field.settings.directions
+        everything = field.facets[: limits.ndir_process]
+        calibrated = everything if limits.ndir_selfcal is None else everything[: limits.ndir_selfcal]
+        by_name = {facet.name: facet for facet in calibrated}
+        groups = group_directions(
+            [facet.direction for facet in calibrated],
+            limits.groupings,
+            allow_reordering=limits.allow_reordering,
+        )
+        return cls(
+            groups=tuple(tuple(by_name[d.name] for d in group) for group in groups),
+            imaged=tuple(facet for facet in everything if not facet.is_patch),
+        )

@@ -74,14 +74,14 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         )
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy)
+    slow = "/".join(str(plan.solve.solint_slow(chunk.n_slots)) for chunk in field.observation.chunks)
     log.info(
         "%s: effective flux %.2f Jy, phases every %d, gains every %s slots, image of %d pixels",
-        facet.name, flux_jy, plan.solint_fast,
-        "/".join(str(plan.solint_slow(chunk.n_slots)) for chunk in field.observation.chunks), plan.image_size,
+        facet.name, flux_jy, plan.solve.solint_fast, slow, plan.image_size,
     )  # fmt: skip
     calibrator, cycles, best = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
     scale = flux_scale(cycles, best)
-    solutions = solving.finish(calibrator, best.solved, scale)
+    solutions = solving.finish(calibrator.target, best.solved, calibrator.preapplied, scale)
     make_new_model(context, field, facet, (best.model, scale), solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))

@@ -93,6 +93,19 @@ class Calibrator:
         return self.facet.name
 
     @property
+    def target(self) -> solving.Target:
+        """What is solved for."""
+        direction = self.facet.direction
+        return solving.Target(
+            context=self.context,
+            name=self.name,
+            position=(direction.ra_deg, direction.dec_deg),
+            chunks=self.chunks,
+            plan=self.plan.solve,
+            settings=self.field.settings.calibration,
+        )
+
+    @property
     def chunks(self) -> tuple[Chunk, ...]:
         return self.field.observation.chunks
 
@@ -184,7 +197,8 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
     limit = calibrator.field.settings.calibration.max_selfcal_loops
     for number in range(1, PHASE_CYCLES + limit + 1):
         with_gains = number > PHASE_CYCLES
-        solutions = solving.solve(calibrator, data, model, number, with_gains=with_gains)
+        label = f"cycle{number:02d}"
+        solutions = solving.solve(calibrator.target, data, model, label, with_gains=with_gains)
         cycles.append(_image_cycle(calibrator, data, number, solutions))
         model = cycles[-1].model
         if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):

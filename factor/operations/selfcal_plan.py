@@ -1,4 +1,4 @@
-"""What is fixed before a direction is self-calibrated: sizes, averaging, intervals."""
+"""What is fixed before a direction is self-calibrated: sizes and averaging of its images."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from factor.directions.model import Facet
 from factor.operations.base import Field
+from factor.operations.solve_plan import SolvePlan, make_solve_plan
 from factor.tuning.averaging import Averaging, Sampling, choose_averaging
 from factor.tuning.images import calibrator_image_size, inner_width_deg, output_channels
-from factor.tuning.intervals import fast_interval_slots, slow_interval_slots
 
 #: Calibrators (or sources of a facet) larger than this are cleaned with multiscale, degrees.
 MULTISCALE_DEG = 4.0 / 60.0
@@ -29,16 +29,8 @@ class SelfcalPlan:
         Side of the part in which sources are added back and cleaned.
     solve_averaging, image_averaging : Averaging
         Of the data that are solved, and (in time, after correction) of those imaged.
-    solve_channels : int
-        Averaged channels of one band: fast phases and slow gains are solved per band.
-    solint_fast : int
-        Interval of the fast phases, in time slots.
-    flux_jy : float
-        Effective flux of the calibrator.
-    slot_s : float
-        Length of a time slot.
-    given_solint_slow : int
-        Interval of the slow gains that the directions file gives; 0 for none.
+    solve : SolvePlan
+        Intervals of the solutions.
     multiscale : bool
         Whether the calibrator is cleaned with multiscale.
     channels_out : int
@@ -49,17 +41,9 @@ class SelfcalPlan:
     inner_width_deg: float
     solve_averaging: Averaging
     image_averaging: Averaging
-    solve_channels: int
-    solint_fast: int
-    flux_jy: float
-    slot_s: float
-    given_solint_slow: int
+    solve: SolvePlan
     multiscale: bool
     channels_out: int
-
-    def solint_slow(self, n_slots: int) -> int:
-        """Interval of the slow gains in a chunk of so many time slots."""
-        return self.given_solint_slow or slow_interval_slots(self.flux_jy, self.slot_s, n_slots)
 
 
 def sampling(field: Field) -> Sampling:
@@ -98,21 +82,16 @@ def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
     averaging = choose_averaging(
         sampling(field), inner_deg / 2.0**0.5, field.beam_deg, 2.0 * CALIBRATOR_SMEARING
     )
-    slot_s = field.observation.interval_s
-    n_bands = len(field.observation.bands)
+    solve_averaging = Averaging(averaging.freqstep, 1)
     multiscale = direction.mscale_selfcal
     if multiscale is None:
         multiscale = (direction.cal_size_deg or 0.0) > MULTISCALE_DEG
     return SelfcalPlan(
         image_size=size,
         inner_width_deg=inner_deg,
-        solve_averaging=Averaging(averaging.freqstep, 1),
+        solve_averaging=solve_averaging,
         image_averaging=Averaging(1, averaging.timestep),
-        solve_channels=len(field.observation.bands[0].freqs_hz) // averaging.freqstep,
-        solint_fast=direction.solint_fast or fast_interval_slots(flux_jy, n_bands, slot_s),
-        flux_jy=flux_jy,
-        slot_s=slot_s,
-        given_solint_slow=direction.solint_slow,
+        solve=make_solve_plan(field, direction, flux_jy, solve_averaging),
         multiscale=multiscale,
-        channels_out=output_channels(n_bands, settings.imaging.wsclean_nchannels_factor),
+        channels_out=output_channels(len(field.observation.bands), settings.imaging.wsclean_nchannels_factor),
     )

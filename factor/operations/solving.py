@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.observation.model import Chunk
 from factor.operations.base import Solutions
+from factor.operations.solve_plan import SolvePlan
+from factor.parset.settings import CalibrationSettings
 from factor.products import combining
 from factor.products.solutionplot import plot_solutions
 from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, SLOW_PHASE
 from factor.tools.dp3 import ApplyCal, DDECal, DP3Run, dp3_command
 from factor.tuning.intervals import fast_smoothing_hz
-
-if TYPE_CHECKING:
-    from factor.operations.selfcal_loop import Calibrator
 
 #: What is applied to the data of a direction, in order.
 PHASES = (FAST_PHASE,)
@@ -40,24 +39,52 @@ Data = dict[str, tuple[Path, ...]]
 Files = tuple[Path, Path]
 
 
+@dataclass(frozen=True)
+class Target:
+    """A calibrator to solve for.
+
+    Attributes
+    ----------
+    context : Context
+        Where the steps run; solutions go to its scratch folder.
+    name : str
+        The direction's name: that of the one patch of its model.
+    position : (ra_deg, dec_deg)
+        Where it is.
+    chunks : tuple of Chunk
+        The pieces of time.
+    plan : SolvePlan
+        Intervals in time and frequency.
+    settings : CalibrationSettings
+        Options of the solves.
+    """
+
+    context: Context
+    name: str
+    position: tuple[float, float]
+    chunks: tuple[Chunk, ...]
+    plan: SolvePlan
+    settings: CalibrationSettings
+
+
 def phases_of(soltabs: tuple[str, ...]) -> tuple[str, ...]:
     """The soltabs of phases among some."""
     return tuple(name for name in soltabs if name != SLOW_AMPLITUDE)
 
 
-def solve(calibrator: Calibrator, data: Data, model: Path, number: int, *, with_gains: bool) -> Solutions:
+def solve(target: Target, data: Data, model: Path, label: str, *, with_gains: bool) -> Solutions:
     """Solve all chunks against a model.
 
     Parameters
     ----------
-    calibrator : Calibrator
+    target : Target
         The calibrator.
     data : dict of chunk name to measurement sets
         Its extracted data.
     model : Path
         Sky model with one patch, named like the direction.
-    number : int
-        Number of the cycle, for names.
+    label : str
+        For names of steps and files, e.g. ``cycle01``.
     with_gains : bool
         Whether slow gains are solved after the fast phases.
 
@@ -66,45 +93,52 @@ def solve(calibrator: Calibrator, data: Data, model: Path, number: int, *, with_
     Solutions
         Of this cycle, without what was preapplied.
     """
-    context, label = calibrator.context, f"cycle{number:02d}"
+    fast = _solve_fast(target, data, model, label)
+    if not with_gains:
+        return Solutions(target.name, fast, fast, PHASES)
+    gains = _solve_slow(target, data, model, fast, label)
+    return Solutions(target.name, gains, gains, ALL_SOLTABS)
+
+
+def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
+    context = target.context
     solved = {name: context.scratch / f"{name}.{label}.fast.h5" for name in data}
-    context.run(*(_fast(calibrator, mss, model, solved[name]) for name, mss in data.items()))
-    direction = calibrator.facet.direction
-    fast = context.scratch / f"{calibrator.name}.{label}.fast.h5"
+    context.run(*(_fast(target, mss, model, solved[name]) for name, mss in data.items()))
+    path = context.scratch / f"{target.name}.{label}.fast.h5"
     arguments: dict[str, object] = {
-        "pieces": _pieces(calibrator, solved),
-        "direction": calibrator.name,
-        "position": (direction.ra_deg, direction.dec_deg),
-        "path": fast,
+        "pieces": _pieces(target, solved),
+        "direction": target.name,
+        "position": target.position,
+        "path": path,
     }
     merge = Call(combining.merge_fast, arguments)
-    context.run(Step(f"merge fast phases, {label}", merge, tuple(solved.values()), (fast,)))
-    if not with_gains:
-        return Solutions(calibrator.name, fast, fast, PHASES)
+    context.run(Step(f"merge fast phases, {label}", merge, tuple(solved.values()), (path,)))
+    return path
+
+
+def _solve_slow(target: Target, data: Data, model: Path, fast: Path, label: str) -> Path:
+    context = target.context
     slow = {name: context.scratch / f"{name}.{label}.slow.h5" for name in data}
     context.run(
-        *(
-            _slow(calibrator, chunk, data[chunk.name], model, (fast, slow[chunk.name]))
-            for chunk in calibrator.chunks
-        )
+        *(_slow(target, chunk, data[chunk.name], model, (fast, slow[chunk.name])) for chunk in target.chunks)
     )
-    path = context.scratch / f"{calibrator.name}.{label}.h5"
-    arguments = {
+    path = context.scratch / f"{target.name}.{label}.h5"
+    arguments: dict[str, object] = {
         "fast": fast,
-        "pieces": _pieces(calibrator, slow),
-        "spline": calibrator.field.settings.calibration.spline_smooth2d,
+        "pieces": _pieces(target, slow),
+        "spline": target.settings.spline_smooth2d,
         "path": path,
     }
     reads = (fast, *slow.values())
     add = Call(combining.add_slow, arguments)
     context.run(Step(f"smooth and normalise slow gains, {label}", add, reads, (path,)))
-    return Solutions(calibrator.name, path, path, ALL_SOLTABS)
+    return path
 
 
-def _pieces(calibrator: Calibrator, files: dict[str, Path]) -> tuple[combining.Piece, ...]:
+def _pieces(target: Target, files: dict[str, Path]) -> tuple[combining.Piece, ...]:
     return tuple(
         combining.Piece(files[c.name], c.start_mjd_s, c.end_mjd_s, c.night)
-        for c in calibrator.chunks
+        for c in target.chunks
     )
 
 
@@ -118,26 +152,29 @@ def solutions_of(products: Path, direction: str) -> Solutions:
     )
 
 
-def finish(calibrator: Calibrator, last: Solutions, flux_scale: float) -> Solutions:
+def finish(
+    target: Target, last: Solutions, preapplied: Solutions | None, flux_scale: float
+) -> Solutions:
     """Write the solutions of a direction as products, what was preapplied included.
 
     Parameters
     ----------
-    calibrator : Calibrator
+    target : Target
         The calibrator.
     last : Solutions
         Of the cycle that is kept.
+    preapplied : Solutions or None
+        Solutions whose phases had been applied to the data before.
     flux_scale : float
         The calibrator's flux with its gains over that with phases alone: the amplitudes
         are scaled so that it becomes one.
     """
-    context, name = calibrator.context, calibrator.name
+    context, name = target.context, target.name
     final = solutions_of(context.products, name)
-    preapplied = calibrator.preapplied
     arguments = {
         "own": last.h5parm,
         "preapplied": preapplied.filled if preapplied else None,
-        "slot_s": calibrator.field.observation.interval_s,
+        "slot_s": target.plan.slot_s,
         "gain": 1.0 / flux_scale**0.5,
         "path": final.h5parm,
         "filled": final.filled,
@@ -152,14 +189,14 @@ def finish(calibrator: Calibrator, last: Solutions, flux_scale: float) -> Soluti
     return final
 
 
-def _solve_step(calibrator: Calibrator, name: str, run: DP3Run) -> Step:
+def _solve_step(target: Target, name: str, run: DP3Run) -> Step:
     reads = [*run.msin]
     for step in run.steps:
         reads += [step.parmdb] if isinstance(step, ApplyCal) else []
         reads += [step.sourcedb] if isinstance(step, DDECal) else []
     return Step(
         name=f"solve {name}, {run.outputs[0].stem}",
-        action=dp3_command(calibrator.context.tools, run),
+        action=dp3_command(target.context.tools, run),
         reads=tuple(reads),
         outputs=run.outputs,
     )
@@ -176,13 +213,13 @@ class _Problem:
     smoothing_hz: float
 
 
-def _ddecal(calibrator: Calibrator, problem: _Problem, h5parm: Path) -> DDECal:
-    settings = calibrator.field.settings.calibration
+def _ddecal(target: Target, problem: _Problem, h5parm: Path) -> DDECal:
+    settings = target.settings
     return DDECal(
         h5parm=h5parm,
         sourcedb=problem.model,
         mode=problem.mode,
-        directions=(calibrator.name,),
+        directions=(target.name,),
         solint=problem.solint,
         nchan=problem.nchan,
         smoothnessconstraint=problem.smoothing_hz,
@@ -195,18 +232,18 @@ def _ddecal(calibrator: Calibrator, problem: _Problem, h5parm: Path) -> DDECal:
     )
 
 
-def _fast(calibrator: Calibrator, mss: tuple[Path, ...], model: Path, h5parm: Path) -> Step:
-    plan = calibrator.plan
+def _fast(target: Target, mss: tuple[Path, ...], model: Path, h5parm: Path) -> Step:
+    plan = target.plan
     smoothing_hz = fast_smoothing_hz(plan.flux_jy)
-    problem = _Problem("scalarphase", model, plan.solint_fast, plan.solve_channels, smoothing_hz)
-    run = DP3Run(mss, "DATA", (_ddecal(calibrator, problem, h5parm),), None, (h5parm,))
-    return _solve_step(calibrator, "fast phases", run)
+    problem = _Problem("scalarphase", model, plan.solint_fast, plan.channels, smoothing_hz)
+    run = DP3Run(mss, "DATA", (_ddecal(target, problem, h5parm),), None, (h5parm,))
+    return _solve_step(target, "fast phases", run)
 
 
-def _slow(calibrator: Calibrator, chunk: Chunk, mss: tuple[Path, ...], model: Path, h5parms: Files) -> Step:
-    plan = calibrator.plan
-    nchan = 1 if calibrator.facet.direction.dynamic_range == "HD" else plan.solve_channels
+def _slow(target: Target, chunk: Chunk, mss: tuple[Path, ...], model: Path, h5parms: Files) -> Step:
+    plan = target.plan
+    nchan = 1 if plan.per_channel else plan.channels
     problem = _Problem("diagonal", model, plan.solint_slow(chunk.n_slots), nchan, SLOW_SMOOTHING_HZ)
     fast, slow = h5parms
-    steps = (ApplyCal(fast, PHASES), _ddecal(calibrator, problem, slow))
-    return _solve_step(calibrator, "slow gains", DP3Run(mss, "DATA", steps, None, (slow,)))
+    steps = (ApplyCal(fast, PHASES), _ddecal(target, problem, slow))
+    return _solve_step(target, "slow gains", DP3Run(mss, "DATA", steps, None, (slow,)))

@@ -38,7 +38,7 @@ class Claims:
     owner : numpy.ndarray of int
         Index of the facet that gets the disc.
     is_calibrator : numpy.ndarray of bool
-        True for the disc of a facet's own calibrator.
+        True for the disc of a facet's own calibrator, and for the target's circle.
     """
 
     x_deg: Floats
@@ -77,11 +77,17 @@ def calibrator_radius_deg(cal_size_deg: float | None, cal_flux_jy: float | None)
     return _avoidance_deg(cal_size_deg or 0.0, cal_flux_jy or 0.0)
 
 
-def make_claims(points: Floats, calibrator_radii: Floats, xy: Floats, sources: Sequence[Source]) -> Claims:
+def make_claims(
+    points: Floats,
+    calibrator_radii: Floats,
+    xy: Floats,
+    sources: Sequence[Source],
+    circle: tuple[float, float, float] | None = None,
+) -> Claims:
     """The discs that matter for the edges between the cells around some points.
 
     A disc belongs to the cell that holds its centre, unless it overlaps that of something
-    more important (a calibrator, a brighter source): then both go to one facet.
+    more important (the target, a calibrator, a brighter source): then both go to one facet.
 
     Parameters
     ----------
@@ -92,6 +98,8 @@ def make_claims(points: Floats, calibrator_radii: Floats, xy: Floats, sources: S
     xy : numpy.ndarray
         Sources in the tangent plane, shape (n, 2), degrees.
     sources : sequence of Source
+    circle : (x, y, radius), optional
+        The target's circle; it holds at most one direction.
     """
     if len(points) < 2:
         empty = np.zeros(0)
@@ -103,19 +111,29 @@ def make_claims(points: Floats, calibrator_radii: Floats, xy: Floats, sources: S
     distances = np.linalg.norm(xy[:, None, :] - points[None, :, :], axis=-1)
     second = np.partition(distances, 1, axis=1)[:, 1]
     radii = np.minimum(radii, _SHORT_OF_DIRECTION * second)
-    centres = np.concatenate([points, xy])
-    radius = np.concatenate([_disjoint(points, calibrator_radii), radii])
-    holder = np.concatenate([np.arange(len(points)), distances.argmin(axis=1)]).astype(np.int64)
+    circles = np.array([circle] if circle is not None else []).reshape(-1, 3)
+    fixed = len(circles) + len(points)
+    centres = np.concatenate([circles[:, :2], points, xy])
+    radius = np.concatenate([circles[:, 2], _disjoint(points, calibrator_radii), radii])
+    of_circle = [_nearest_rim(row, points, calibrator_radii) for row in circles]
+    holder = np.concatenate([of_circle, np.arange(len(points)), distances.argmin(axis=1)]).astype(np.int64)
     pairs = _overlaps(centres, radius)
-    owner = _join_owners(holder, len(points), centres, radius, pairs)
+    owner = _join_owners(holder, fixed, centres, radius, pairs)
     active = (_room(points, centres, holder) < radius) | (owner != holder)
+    active[: len(circles)] = True
     fainter, brighter = pairs
     contested = owner[fainter] != owner[brighter]
     touched = active.copy()
     touched[fainter[contested & active[brighter]]] = True
     touched[brighter[contested & active[fainter]]] = True
-    is_calibrator = np.arange(len(centres)) < len(points)
+    is_calibrator = np.arange(len(centres)) < fixed
     return Claims(centres[:, 0], centres[:, 1], radius, owner, is_calibrator).where(touched)
+
+
+def _nearest_rim(circle: Floats, points: Floats, radii: Floats) -> int:
+    """The direction that a circle belongs to: the one within it, else that with the nearest disc."""
+    apart = np.linalg.norm(points - circle[:2], axis=-1)
+    return int(np.argmin(np.where(apart <= circle[2], -np.inf, apart - radii)))
 
 
 def _disjoint(points: Floats, radii: Floats) -> Floats:
@@ -140,7 +158,7 @@ def _overlaps(centres: Floats, radii: Floats) -> tuple[Ints, Ints]:
 
 
 def _join_owners(
-    holder: Ints, calibrators: int, centres: Floats, radii: Floats, pairs: tuple[Ints, Ints]
+    holder: Ints, fixed: int, centres: Floats, radii: Floats, pairs: tuple[Ints, Ints]
 ) -> Ints:
     """Give each source to the facet of the more important disc that it overlaps most."""
     owner = holder.copy()
@@ -148,7 +166,7 @@ def _join_owners(
     for late, early in zip(*pairs, strict=True):
         brighter[int(late)].append(int(early))
     for late in sorted(brighter):
-        if late < calibrators:
+        if late < fixed:
             continue
         others = np.array(sorted(brighter[late]))
         depth = radii[others] - np.linalg.norm(centres[others] - centres[late], axis=-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from factor.directions.edges import calibrator_radius_deg, make_claims
 from factor.directions.geometry import FieldGeometry, Floats, Ints, to_plane, to_sky
 from factor.directions.model import Direction, Facet, Source
+from factor.directions.target import Target
 from factor.directions.tessellation import tessellate
 from factor.errors import InputError
 
@@ -43,6 +45,7 @@ def make_facets(
     *,
     check_edges: bool = True,
     cal_image_deg: Mapping[str, float] | None = None,
+    target: Target | None = None,
 ) -> tuple[Facet, ...]:
     """Divide the field among the directions.
 
@@ -55,12 +58,14 @@ def make_facets(
     ----------
     directions : sequence of Direction
     sources : sequence of Source
-        What edges avoid; add the target's circle as a source of its diameter.
+        What edges avoid.
     field : FieldGeometry
         The ellipse.
     check_edges : bool
     cal_image_deg : mapping of str to float, optional
         Side of each calibrator's image, by name of the direction; a patch is 0.6 of it.
+    target : Target, optional
+        Its circle is kept whole with ``check_edges``, before anything else.
 
     Returns
     -------
@@ -85,15 +90,39 @@ def make_facets(
         if check_edges:
             inside, xy = _sources_in_plane(sources, field)
             radii = [calibrator_radius_deg(d.cal_size_deg, d.cal_flux_jy) for d in seeds]
-            claims = make_claims(points, np.array(radii), xy, inside)
+            claims = make_claims(points, np.array(radii), xy, inside, _circle(target, centre))
         rings = tessellate(points, _ellipse(field), claims)
         polygons = dict(zip(within, _rings_on_sky(rings, centre), strict=True))
     sizes = cal_image_deg or {}
-    return tuple(
+    facets = [
         _facet(direction, polygons[k], is_patch=False)
         if k in polygons
         else _patch(direction, sizes.get(direction.name))
         for k, direction in enumerate(directions)
+    ]
+    return _with_contents(facets, sources, target)
+
+
+def _circle(target: Target | None, centre: tuple[float, float]) -> tuple[float, float, float] | None:
+    """The target's circle in the tangent plane, where it is a little larger than on the sky."""
+    if target is None:
+        return None
+    x, y = to_plane(target.ra_deg, target.dec_deg, centre)
+    stretch = 1.0 + np.deg2rad(np.hypot(x, y)) ** 2
+    return float(x), float(y), float(target.radius_deg * stretch)
+
+
+def _with_contents(
+    facets: Sequence[Facet], sources: Sequence[Source], target: Target | None
+) -> tuple[Facet, ...]:
+    """The facets with what is known to lie in them."""
+    largest = np.zeros(len(facets) + 1)
+    owner = facet_of(facets, [s.ra_deg for s in sources], [s.dec_deg for s in sources])
+    np.maximum.at(largest, owner, [s.size_arcmin for s in sources])
+    holder = -1 if target is None else int(facet_of(facets, target.ra_deg, target.dec_deg)[0])
+    return tuple(
+        replace(facet, holds_target=k == holder, largest_source_arcmin=float(largest[k]))
+        for k, facet in enumerate(facets)
     )
 
 

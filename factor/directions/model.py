@@ -45,6 +45,8 @@ class Direction:
     is_outlier: bool = False
     cal_size_deg: float | None = None
     cal_flux_jy: float | None = None
+    is_target: bool = False
+    """Not calibrated: it stands for a target with a facet of its own, which borrows solutions."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class Facet:
     width_deg : float
         Side of the smallest square, aligned with RA and Dec around the centre, that
         holds the polygon.
+    holds_target : bool
+        Whether the target lies in it.
+    largest_source_arcmin : float
+        Size of the largest known source in it.
     """
 
     direction: Direction
@@ -71,6 +77,8 @@ class Facet:
     ra_deg: float
     dec_deg: float
     width_deg: float
+    holds_target: bool = False
+    largest_source_arcmin: float = 0.0
 
     @property
     def name(self) -> str:

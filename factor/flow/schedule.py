@@ -24,7 +24,8 @@ class Schedule:
     def of(cls, field: Field) -> Schedule:
         """The schedule of a field, as its settings limit it."""
         limits = field.settings.directions
-        everything = field.facets[: limits.ndir_process]
+        own = tuple(facet for facet in field.facets if facet.direction.is_target)
+        everything = tuple(f for f in field.facets if f not in own)[: limits.ndir_process]
         calibrated = everything if limits.ndir_selfcal is None else everything[: limits.ndir_selfcal]
         by_name = {facet.name: facet for facet in calibrated}
         groups = group_directions(
@@ -34,5 +35,12 @@ class Schedule:
         )
         return cls(
             groups=tuple(tuple(by_name[d.name] for d in group) for group in groups),
-            imaged=tuple(facet for facet in everything if not facet.is_patch),
+            imaged=_imaged(field, (*everything, *own)),
         )
+
+
+def _imaged(field: Field, everything: tuple[Facet, ...]) -> tuple[Facet, ...]:
+    """Of what is processed: the facets, or the one that holds the target."""
+    if field.settings.imaging.image_target_only:
+        return tuple(facet for facet in field.facets if facet.holds_target)
+    return tuple(facet for facet in everything if not facet.is_patch)

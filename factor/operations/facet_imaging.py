@@ -68,10 +68,11 @@ def operation_name(operation: str, imaging: ImagingSet, settings: Settings) -> s
 
 
 def is_multiscale(facet: Facet) -> bool:
-    """Whether a facet is cleaned with multiscale: as asked, or for sources larger than 4'."""
+    """Whether a facet is cleaned with multiscale: as asked, or for the target or a source above 4'."""
     if facet.direction.mscale_facet is not None:
         return facet.direction.mscale_facet
-    return (facet.direction.cal_size_deg or 0.0) > MULTISCALE_DEG
+    largest_deg = max(facet.direction.cal_size_deg or 0.0, facet.largest_source_arcmin / 60.0)
+    return facet.holds_target or largest_deg > MULTISCALE_DEG
 
 
 def facet_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> Averaging:

@@ -20,6 +20,7 @@ from factor.operations.facet_imaging import (
     ImagingSet,
     facet_averaging,
     facet_options,
+    is_multiscale,
 )
 from factor.operations.passes import CorruptedModel, Extraction, chunk_token, extract, image
 from factor.operations.publish import publish_image
@@ -101,7 +102,7 @@ def settings_of(
         "wsclean_bl_averaging": options.wsclean_bl_averaging,
         "facet_multiscale_scales_pixel": options.facet_multiscale_scales_pixel,
         "region_facet": facet.direction.region_facet,
-        "mscale_facet": facet.direction.mscale_facet,
+        "multiscale": is_multiscale(facet),
         "kind": calibration.kind,
         "subtractions": seen,
         "solutions": file_digest(solutions.h5parm) if solutions else "",
@@ -142,7 +143,7 @@ def run(
     as_it_came = calibration.subtracted is None
     initial = field.initial_models(facet, context.products) if as_it_came else None
     solutions = calibration.solutions
-    keep = field.settings.globals.keep_avg_facet_data
+    keep = field.settings.globals.keep_avg_facet_data or facet.holds_target
     how = Extraction(
         label="calibrated" if keep else "facet",
         folder=context.products if keep else None,

@@ -123,6 +123,7 @@ def settings_of(field: Field, facet: Facet) -> dict[str, Any]:
     shaping = {name: calibration[name] for name in _CALIBRATION_OPTIONS}
     shaping.update({name: imaging[name] for name in _IMAGING_OPTIONS})
     direction = asdict(facet.direction)
+    shaping["holds_target"] = facet.holds_target
     return {**shaping, **{f"direction.{name}": value for name, value in direction.items()}}
 
 

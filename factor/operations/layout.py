@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from factor import __version__
 from factor.directions.facets import make_facets
 from factor.directions.file import read_directions, write_directions
@@ -14,6 +16,7 @@ from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Direction, Facet, Source
 from factor.directions.regions import write_calimage_regions, write_facet_regions
 from factor.directions.select import SelectionLimits, select_directions
+from factor.directions.target import Target, is_cut, with_target
 from factor.errors import InputError
 from factor.execution.step import digest
 from factor.observation.model import Observation
@@ -65,6 +68,10 @@ def lay_out(
     geometry = field_geometry(settings, observation)
     directions = _directions(settings, workspace, observation, sources, keep=keep)
     _check_peeling(settings, directions)
+    target = target_of(settings)
+    if target is not None:
+        own_facet = settings.directions.target_has_own_facet
+        directions = with_target(directions, target, geometry, own_facet=own_facet)
     sizes = {d.name: image_width_deg(settings, d) for d in directions}
     facets = make_facets(
         directions,
@@ -72,7 +79,9 @@ def lay_out(
         geometry,
         check_edges=settings.directions.check_edges,
         cal_image_deg=sizes,
+        target=target,
     )
+    _tell_of_target(target, facets, geometry)
     if keep:
         _keep_layout(workspace, facets)
         write_facet_regions(facets, workspace.facets_region)
@@ -106,6 +115,24 @@ def _check_peeling(settings: Settings, directions: tuple[Direction, ...]) -> Non
                 "%s: %.1f Jy is above peel_flux_Jy (%.1f Jy) but has no model to be peeled with: "
                 "it is self-calibrated", direction.name, direction.cal_flux_jy, limit,
             )  # fmt: skip
+
+
+def target_of(settings: Settings) -> Target | None:
+    """The target that the parset names."""
+    chosen = settings.directions
+    if chosen.target_ra is None or chosen.target_dec is None or chosen.target_radius_arcmin is None:
+        return None
+    return Target(chosen.target_ra, chosen.target_dec, chosen.target_radius_arcmin / 60.0)
+
+
+def _tell_of_target(target: Target | None, facets: tuple[Facet, ...], geometry: FieldGeometry) -> None:
+    """Say which facet holds the target, and whether its circle could be kept whole."""
+    if target is None:
+        return
+    facet = next(facet for facet in facets if facet.holds_target)
+    log.info("the target lies in the facet of %s", facet.name)
+    if is_cut(target, facet, geometry):
+        log.warning("facet edges cross the target's circle: lower target_radius_arcmin, or set check_edges")
 
 
 def field_geometry(settings: Settings, observation: Observation) -> FieldGeometry:
@@ -184,6 +211,8 @@ def _calibrators(
     settings: Settings, shares: Mapping[str, Models], facet: Facet
 ) -> dict[Path, Components]:
     own = shares[facet.name]
+    if facet.direction.is_target:
+        return {path: select(model, np.zeros(len(model), dtype=np.bool_)) for path, model in own.items()}
     if not any(len(model) for model in own.values()):
         raise InputError(
             f"direction {facet.name}: its facet holds no source of the initial sky models",

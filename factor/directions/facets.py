@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from factor.directions.edges import calibrator_radius_deg, make_claims
+from factor.directions.edges import Claims, calibrator_radius_deg, make_claims
 from factor.directions.geometry import FieldGeometry, Floats, Ints, to_plane, to_sky
 from factor.directions.model import Direction, Facet, Source
 from factor.directions.target import Target
@@ -86,11 +86,7 @@ def make_facets(
     _refuse_coincident(seeds, points)
     polygons: dict[int, Floats] = {}
     if seeds:
-        claims = None
-        if check_edges:
-            inside, xy = _sources_in_plane(sources, field)
-            radii = [calibrator_radius_deg(d.cal_size_deg, d.cal_flux_jy) for d in seeds]
-            claims = make_claims(points, np.array(radii), xy, inside, _circle(target, centre))
+        claims = _claims(points, seeds, sources, field, target) if check_edges else None
         rings = tessellate(points, _ellipse(field), claims)
         polygons = dict(zip(within, _rings_on_sky(rings, centre), strict=True))
     sizes = cal_image_deg or {}
@@ -101,6 +97,19 @@ def make_facets(
         for k, direction in enumerate(directions)
     ]
     return _with_contents(facets, sources, target)
+
+
+def _claims(
+    points: Floats,
+    seeds: Sequence[Direction],
+    sources: Sequence[Source],
+    field: FieldGeometry,
+    target: Target | None,
+) -> Claims:
+    """What edges keep away from: the target, calibrators and sources."""
+    inside, xy = _sources_in_plane(sources, field)
+    radii = np.array([calibrator_radius_deg(d.cal_size_deg, d.cal_flux_jy) for d in seeds])
+    return make_claims(points, radii, xy, inside, _circle(target, (field.ra_deg, field.dec_deg)))
 
 
 def _circle(target: Target | None, centre: tuple[float, float]) -> tuple[float, float, float] | None:

@@ -191,9 +191,9 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
     StepError
         When a tool fails or an image or solution is no good.
     """
-    calibrator, data, first = _begin(calibrator)
+    calibrator, data, (first, plain) = _begin(calibrator)
     cycles = [first]
-    model = _starting_model(calibrator, cycles[0])
+    model = _starting_model(calibrator, first, plain)
     limit = calibrator.field.settings.calibration.max_selfcal_loops
     for number in range(1, PHASE_CYCLES + limit + 1):
         with_gains = number > PHASE_CYCLES
@@ -212,19 +212,27 @@ def flux_scale(cycles: list[Cycle], best: Cycle) -> float:
     return best.quality.peak_jy / cycles[PHASE_CYCLES].quality.peak_jy
 
 
-def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, Cycle]:
-    """Take the calibrator out with and without another direction's phases; keep the better."""
+def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, tuple[Cycle, Cycle]]:
+    """Take the calibrator out with and without another direction's phases; keep the better.
+
+    Returns
+    -------
+    calibrator, data
+        What is solved.
+    (first, plain) : (Cycle, Cycle)
+        Its first image, and that without another direction's phases.
+    """
     plain = replace(calibrator, preapplied=None)
     data = plain.take_out()
     first = _image_cycle(plain, data, 0, None)
     if calibrator.preapplied is None:
-        return plain, data, first
+        return plain, data, (first, first)
     other = calibrator.take_out()
     second = _image_cycle(calibrator, other, 0, None, "_preapplied")
     if second.quality.dynamic_range <= first.quality.dynamic_range:
-        return plain, data, first
+        return plain, data, (first, first)
     log.info("%s: the phases of %s are applied first", calibrator.name, calibrator.preapplied.owner)
-    return calibrator, other, second
+    return calibrator, other, (second, first)
 
 
 def worthwhile(before: ImageQuality, after: ImageQuality) -> bool:
@@ -266,16 +274,17 @@ def _image_cycle(
     return Cycle(number, published, model, quality, solutions)
 
 
-def _starting_model(calibrator: Calibrator, first: Cycle) -> Path:
-    """The first solve's model: compact sources as points at the centre of their light."""
+def _starting_model(calibrator: Calibrator, first: Cycle, plain: Cycle) -> Path:
+    """The first solve's model: compact sources as points where the image without phases has them."""
     context = calibrator.context
     path = context.scratch / f"{calibrator.name}.start.skymodel"
     arguments = {
         "model": first.model,
+        "image": plain.image,
         "initial": calibrator.middle_model(),
-        "beam_arcsec": first.quality.beam_arcsec,
         "patch": calibrator.name,
         "path": path,
     }
-    context.run(Step("starting model", Call(starting_model, arguments), (first.model,), (path,)))
+    reads = (first.model, plain.image)
+    context.run(Step("starting model", Call(starting_model, arguments), reads, (path,)))
     return path

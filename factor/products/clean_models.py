@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from factor.directions.geometry import friends_of_friends, separation_deg, to_plane
+from factor.products.images import Image, read_image
+from factor.products.positions import WHOLE_FRACTION, drift, find_peak
 from factor.products.skymodel import Components, concatenate, flux_at, read, select, write
 from factor.products.sources import SOURCE_FWHM_ARCSEC, collapse_compact
 from factor.tuning.intervals import effective_flux_jy
@@ -30,32 +32,80 @@ def model_from_clean(source_list: Path, patch: str, path: Path) -> None:
     write(read(source_list), path, patch)
 
 
-def starting_model(
-    model: Path, initial: Sequence[Path], beam_arcsec: float, patch: str, path: Path
-) -> None:
-    """Write the model of the first solve: sources as points and Gaussians at their centroids.
+def model_in_place(source_list: Path, image: Path, first: Path, patch: str, path: Path) -> None:
+    """Write an image's clean components as a model of one patch, where the first image has them.
 
-    A self-calibration keeps the positions that it starts with. Those of the first image,
-    which may have been made with another direction's phases, are tilted like these phases;
-    the centroids of the initial model, of all the data at low resolution, are not.
+    Solutions cannot tell a position from a gradient of phase: what a model is off by, the next
+    image is off by too, and resolved sources would walk by a little in every cycle.
 
     Parameters
     ----------
-    model : Path
-        Clean components of the first image.
-    initial : sequence of Path
-        Initial models of the calibrator.
-    beam_arcsec : float
-        Resolution of the first image.
+    source_list : Path
+        Clean components of an image.
+    image : Path
+        That image.
+    first : Path
+        The image of the data as they came.
     patch : str
         Name of the one patch, the direction's.
     path : Path
         Model to write.
     """
+    model = read(source_list)
+    moved = drift(read_image(image), read_image(first))
+    if moved is not None:
+        east, north = moved
+        ra = model.ra_deg - east / np.cos(np.radians(model.dec_deg))
+        model = replace(model, ra_deg=ra % 360.0, dec_deg=model.dec_deg - north)
+    write(model, path, patch)
+
+
+def starting_model(
+    model: Path, image: Path, initial: Sequence[Path], patch: str, path: Path
+) -> None:
+    """Write the model of the first solve: sources as points and Gaussians where they are seen.
+
+    A self-calibration keeps the positions that it starts with. Those of the clean components
+    scatter, in an image that is not calibrated yet, with its sidelobes; the fitted peak of a
+    compact source does not.
+
+    Parameters
+    ----------
+    model : Path
+        Clean components of the first image.
+    image : Path
+        The image that positions are taken from: the data as they came, without another
+        direction's phases, which would tilt it.
+    initial : sequence of Path
+        Initial models of the calibrator, which give the position of a source that the
+        image shows in pieces.
+    patch : str
+        Name of the one patch, the direction's.
+    path : Path
+        Model to write.
+    """
+    picture = read_image(image)
+    beam = picture.restoring_beam
+    beam_arcsec = 3600.0 * (beam.bmaj_deg * beam.bmin_deg) ** 0.5
     sources = _rounded(collapse_compact(read(model), beam_arcsec), beam_arcsec)
     for one in initial:
         sources = _anchored(sources, read(one))
-    write(sources, path, patch)
+    write(_seen(sources, picture), path, patch)
+
+
+def _seen(sources: Components, picture: Image) -> Components:
+    """Sources moved to the peak of the image that they belong to, where it is one."""
+    beam = picture.restoring_beam
+    major, minor = 3600.0 * beam.bmaj_deg, 3600.0 * beam.bmin_deg
+    spread = np.hypot(sources.major_arcsec, major) * np.hypot(sources.minor_arcsec, minor)
+    expected = sources.flux_jy * major * minor / spread
+    ra, dec = sources.ra_deg.copy(), sources.dec_deg.copy()
+    for k in np.flatnonzero(expected > 0.0):
+        peak = find_peak(picture, float(ra[k]), float(dec[k]), major)
+        # Much more than the source is a brighter one beside it.
+        if peak is not None and WHOLE_FRACTION <= peak.flux_jy / expected[k] <= 1.0 / WHOLE_FRACTION:
+            ra[k], dec[k] = peak.ra_deg, peak.dec_deg
+    return replace(sources, ra_deg=ra, dec_deg=dec)
 
 
 def _rounded(components: Components, beam_arcsec: float) -> Components:

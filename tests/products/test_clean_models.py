@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from factor.products.clean_models import effective_flux, join_models, model_from_clean, starting_model
+from factor.products.images import SkyGrid
 from factor.products.skymodel import point_components, read, write
 
 HEADER = (
@@ -37,16 +39,52 @@ def test_one_patch_with_spectra(tmp_path: Path) -> None:
     assert np.allclose(model.spectral_index[:, 0], -0.7)
 
 
-def test_first_model_is_collapsed(tmp_path: Path) -> None:
-    """Rule 11: a compact source starts as one point with all its flux at its centroid."""
+def picture(
+    path: Path, place: tuple[float, float], *sources: tuple[float, float], beam_arcsec: float = 6.0
+) -> Path:
+    """An image with a round beam: sources so many arcsec north of a place."""
+    grid = SkyGrid(*place, 101, 101, 1.5)
+    rows, columns = np.mgrid[:101, :101] - 50
+    data = np.zeros(grid.shape)
+    for north_arcsec, flux in sources:
+        distance2 = (1.5 * columns) ** 2 + (1.5 * rows - north_arcsec) ** 2
+        data += flux * np.exp(-4.0 * np.log(2.0) * distance2 / beam_arcsec**2)
+    header = grid.header(1.44e8)
+    header.update(BMAJ=beam_arcsec / 3600, BMIN=beam_arcsec / 3600, BPA=0.0)
+    fits.writeto(path, data.astype(np.float32), header)
+    return path
+
+
+PLACE = (217.5, 52.0)
+
+
+@pytest.mark.parametrize(
+    ("shown", "north_arcsec"),
+    [(((3.1, 3.8),), 3.1), (((-20.0, 1.0), (40.0, 1.0)), 2.5)],
+    ids=["whole", "in pieces"],
+)
+def test_first_model_is_collapsed(
+    tmp_path: Path, shown: tuple[tuple[float, float], ...], north_arcsec: float
+) -> None:
+    """Rule 11: a compact source starts as one point where the image has it, all its flux in it."""
     model = source_list(tmp_path / "m.skymodel", (0, 1.0), (2, 1.0), (4, 2.0), (600, 0.3))
-    starting_model(model, (), 6.0, "d1", tmp_path / "start.skymodel")
+    starting_model(model, picture(tmp_path / "i.fits", PLACE, *shown), (), "d1", tmp_path / "start.skymodel")
     start = read(tmp_path / "start.skymodel")
     brightest = int(np.argmax(start.flux_jy))
     assert start.flux_jy[brightest] == pytest.approx(4.0)
-    assert 3600 * (start.dec_deg[brightest] - 52.0) == pytest.approx(2.5, abs=0.05)
+    assert 3600 * (start.dec_deg[brightest] - 52.0) == pytest.approx(north_arcsec, abs=0.02)
     assert start.flux_jy.sum() == pytest.approx(4.3)
     assert set(start.patch) == {"d1"}
+
+
+def test_a_faint_component_keeps_away_from_its_bright_neighbour(tmp_path: Path) -> None:
+    """What remains beside a bright source must not be moved onto it."""
+    model = source_list(tmp_path / "m.skymodel", (0, 4.0), (7, 0.01))
+    image = picture(tmp_path / "i.fits", PLACE, (0.0, 4.0))
+    starting_model(model, image, (), "d1", tmp_path / "start.skymodel")
+    start = read(tmp_path / "start.skymodel")
+    north = 3600 * (start.dec_deg - 52.0)
+    assert sorted(np.round(north, 1)) == [0.0, 7.0] or len(start) == 1
 
 
 def test_effective_flux_of_a_double(tmp_path: Path) -> None:
@@ -89,7 +127,8 @@ def test_a_resolved_source_starts_as_one_gaussian(tmp_path: Path) -> None:
     ra = 100.0 + east / 3600.0 / np.cos(np.radians(50.0))
     model, start = tmp_path / "clean.skymodel", tmp_path / "start.skymodel"
     write(point_components(ra, dec, np.full(200, 0.01), 1.44e8), model, "cal")
-    starting_model(model, (), 12.0, "cal", start)
+    image = picture(tmp_path / "i.fits", (100.0, 50.0), (0.0, 1.0), beam_arcsec=12.0)
+    starting_model(model, image, (), "cal", start)
     one = read(start)
     assert one.type.tolist() == ["GAUSSIAN"]
     assert one.flux_jy[0] == pytest.approx(2.0)

@@ -23,7 +23,7 @@ from factor.operations.facet_imaging import (
 from factor.operations.passes import Extraction, correct, extract, image
 from factor.operations.publish import publish_image
 from factor.operations.selfcal_plan import SelfcalPlan
-from factor.products.clean_models import model_from_clean, starting_model
+from factor.products.clean_models import held_model, model_from_clean, starting_model
 from factor.products.images import SkyGrid
 from factor.products.masks import write_square_mask
 from factor.products.quality import ImageQuality, image_quality
@@ -200,7 +200,7 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
         label = f"cycle{number:02d}"
         solutions = solving.solve(calibrator.target, data, model, label, with_gains=with_gains)
         cycles.append(_image_cycle(calibrator, data, number, solutions))
-        model = cycles[-1].model
+        model = _held_model(calibrator, cycles[-1], plain)
         if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
             break
     best = max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range)
@@ -287,4 +287,19 @@ def _starting_model(calibrator: Calibrator, first: Cycle, plain: Cycle) -> Path:
     }
     reads = (first.model, plain.image)
     context.run(Step("starting model", Call(starting_model, arguments), reads, (path,)))
+    return path
+
+
+def _held_model(calibrator: Calibrator, cycle: Cycle, plain: Cycle) -> Path:
+    """The next solve's model: what a cycle's image holds, at the place of the image without phases."""
+    path = calibrator.context.scratch / f"{calibrator.name}.cycle{cycle.number:02d}.held.skymodel"
+    arguments = {
+        "model": cycle.model,
+        "image": cycle.image,
+        "first": plain.image,
+        "patch": calibrator.name,
+        "path": path,
+    }
+    reads = (cycle.model, cycle.image, plain.image)
+    calibrator.context.run(Step(f"hold cycle {cycle.number}", Call(held_model, arguments), reads, (path,)))
     return path

@@ -32,16 +32,16 @@ def model_from_clean(source_list: Path, patch: str, path: Path) -> None:
     write(read(source_list), path, patch)
 
 
-def model_in_place(source_list: Path, image: Path, first: Path, patch: str, path: Path) -> None:
-    """Write an image's clean components as a model of one patch, where the first image has them.
+def held_model(model: Path, image: Path, first: Path, patch: str, path: Path) -> None:
+    """Write an image's model as the next solve wants it: where the first image has the source.
 
     Solutions cannot tell a position from a gradient of phase: what a model is off by, the next
     image is off by too, and resolved sources would walk by a little in every cycle.
 
     Parameters
     ----------
-    source_list : Path
-        Clean components of an image.
+    model : Path
+        What was cleaned in an image.
     image : Path
         That image.
     first : Path
@@ -51,13 +51,13 @@ def model_in_place(source_list: Path, image: Path, first: Path, patch: str, path
     path : Path
         Model to write.
     """
-    model = read(source_list)
+    components = read(model)
     moved = drift(read_image(image), read_image(first))
     if moved is not None:
         east, north = moved
-        ra = model.ra_deg - east / np.cos(np.radians(model.dec_deg))
-        model = replace(model, ra_deg=ra % 360.0, dec_deg=model.dec_deg - north)
-    write(model, path, patch)
+        ra = components.ra_deg - east / np.cos(np.radians(components.dec_deg))
+        components = replace(components, ra_deg=ra % 360.0, dec_deg=components.dec_deg - north)
+    write(components, path, patch)
 
 
 def starting_model(

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from factor.products.clean_models import effective_flux, join_models, model_from_clean, starting_model
+from factor.products.clean_models import (
+    effective_flux,
+    held_model,
+    join_models,
+    model_from_clean,
+    starting_model,
+)
 from factor.products.images import SkyGrid
 from factor.products.skymodel import point_components, read, write
 
@@ -87,6 +93,20 @@ def test_a_faint_component_keeps_away_from_its_bright_neighbour(tmp_path: Path) 
     assert sorted(np.round(north, 1)) == [0.0, 7.0] or len(start) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "north_arcsec"), [((0.4, 2.5), 3.0), ((30.0, 2.5), 3.4)], ids=["seen", "not seen"]
+)
+def test_sources_do_not_walk(tmp_path: Path, first: tuple[float, float], north_arcsec: float) -> None:
+    """What a model is off by, the next image is off by too: it would add up over the cycles."""
+    components = source_list(tmp_path / "m.skymodel", (3.4, 4.0))
+    image = picture(tmp_path / "i.fits", PLACE, (0.8, 4.0))
+    before = picture(tmp_path / "f.fits", PLACE, first)
+    held_model(components, image, before, "d1", tmp_path / "held.skymodel")
+    held = read(tmp_path / "held.skymodel")
+    assert 3600 * (held.dec_deg[0] - 52.0) == pytest.approx(north_arcsec, abs=0.01)
+    assert held.ra_deg[0] == pytest.approx(217.5, abs=0.01 / 3600)
+
+
 def test_effective_flux_of_a_double(tmp_path: Path) -> None:
     """S_peak (S_tot / S_peak)^(2/3): what lies within the initial resolution counts as the peak."""
     near = read(source_list(tmp_path / "a.skymodel", (0, 1.0), (10, 1.0)))
@@ -127,7 +147,7 @@ def test_a_resolved_source_starts_as_one_gaussian(tmp_path: Path) -> None:
     ra = 100.0 + east / 3600.0 / np.cos(np.radians(50.0))
     model, start = tmp_path / "clean.skymodel", tmp_path / "start.skymodel"
     write(point_components(ra, dec, np.full(200, 0.01), 1.44e8), model, "cal")
-    image = picture(tmp_path / "i.fits", (100.0, 50.0), (0.0, 1.0), beam_arcsec=12.0)
+    image = picture(tmp_path / "i.fits", (100.0, 50.0), beam_arcsec=12.0)
     starting_model(model, image, (), "cal", start)
     one = read(start)
     assert one.type.tolist() == ["GAUSSIAN"]

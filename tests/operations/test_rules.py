@@ -292,7 +292,7 @@ def test_rule_10_one_restoring_beam_turned_with_north(finished: Any) -> None:
 
 
 def test_rule_11_collapsed_model_is_for_the_first_solve_alone(finished: Any) -> None:
-    """Later solves have the components of the images as they are."""
+    """Later solves have the components of the images, as a whole held in place."""
     for options in dp3_calls(finished, "facetselfcal .*solve"):
         (solve,) = steps(options, "ddecal")
         cycle = re.search(r"cycle(\d+)", solve["h5parm"])
@@ -300,7 +300,7 @@ def test_rule_11_collapsed_model_is_for_the_first_solve_alone(finished: Any) -> 
         number = int(cycle[1])
         assert ("start.skymodel" in solve["sourcedb"]) == (number == 1)
         if number > 1:
-            assert f"cycle{number - 1:02d}.skymodel" in solve["sourcedb"]
+            assert f"cycle{number - 1:02d}.held.skymodel" in solve["sourcedb"]
     for options in dp3_calls(finished, "difference|residual|take out"):
         assert not any("start.skymodel" in v for v in options.values())
 

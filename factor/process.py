@@ -10,7 +10,7 @@ from factor.directions.model import Facet
 from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
-from factor.flow.calibrating import calibrate
+from factor.flow.calibrating import calibrate, finish_subtractions
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
 from factor.flow.schedule import Schedule
@@ -91,6 +91,7 @@ def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> N
     stop_after : int or None
         Number of groups after which to stop.
     """
+    finish_subtractions(standing)
     earlier: tuple[Facet, ...] = ()
     for number, group in enumerate(schedule.groups, 1):
         names = ", ".join(facet.name for facet in group)

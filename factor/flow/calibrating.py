@@ -58,6 +58,19 @@ def calibrate(standing: Standing, group: Sequence[Facet], earlier: Sequence[Face
         )
 
 
+def finish_subtractions(standing: Standing) -> None:
+    """Finish the subtractions that a killed run left undone in some chunks.
+
+    Whatever this run's limits are: data from which a direction is half subtracted are good
+    for nothing.
+    """
+    begun = standing.subtracted_somewhere()
+    for facet in standing.field.facets:
+        if facet.name in begun and not standing.is_subtracted(facet):
+            log.info("%s: its subtraction was interrupted and is finished", facet.name)
+            _subtract(standing, facet)
+
+
 def donor_of(standing: Standing, earlier: Sequence[Facet]) -> Solutions | None:
     """The solutions whose phases are applied before a group's directions are solved.
 

@@ -11,6 +11,7 @@ from factor.operations import facetselfcal, solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change
 from factor.operations.facetimage import Calibration
+from factor.state.ledger import Ledger
 from factor.state.records import Record
 
 
@@ -56,6 +57,12 @@ class Standing:
     def is_subtracted(self, facet: Facet) -> bool:
         """Whether its new model stands subtracted, also if this run would not self-calibrate it."""
         return self.record("facetsub", facet) is not None
+
+    def subtracted_somewhere(self) -> set[str]:
+        """Directions that stand subtracted from at least one chunk."""
+        files = [file for chunk in self.field.observation.chunks for file in chunk.files]
+        ledgers = [Ledger(self.engine.workspace, file.path) for file in files]
+        return {entry.direction for ledger in ledgers for entry in ledger.subtracted()}
 
     def solutions(self, facet: Facet) -> Solutions:
         """The final solutions of a self-calibrated direction."""

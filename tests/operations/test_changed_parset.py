@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,29 @@ def test_fewer_directions_to_self_calibrate(make_run: Callable[[], Any]) -> None
     assert run.run(directions__ndir_selfcal="1", imaging__facet_robust="0.0") == 0
     (again,) = run.work.glob("state/facetimage_*/west.json")
     assert json.loads(again.read_text())["results"]["solutions"] == "own"
+
+
+def test_fewer_directions_after_a_kill_in_facetsub(make_run: Callable[[], Any]) -> None:
+    """A direction that is half subtracted is finished, also when this run would not calibrate it."""
+    run = make_run()
+
+    def die_in_the_second_chunk() -> None:
+        from factor.state import ledger
+
+        apply = ledger.Ledger.apply
+
+        def dying(self: ledger.Ledger, direction: str, *given: Any) -> bool:
+            if direction == "west" and "chunk1" in self.chunk_ms.name:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return apply(self, direction, *given)
+
+        ledger.Ledger.apply = dying  # type: ignore[method-assign]
+
+    assert run.run(before=die_in_the_second_chunk) == -signal.SIGKILL
+    assert run.run("-s", "1", directions__ndir_selfcal="1") == 0
+    ledgers = [json.loads(path.read_text()) for path in run.work.rglob("*.ledger.json")]
+    assert [[e["direction"] for e in content["entries"]] for content in ledgers] == [["east", "west"]] * 4
+    assert json.loads((run.work / "state/facetsub/west.json").read_text())["status"] == "done"
 
 
 def test_a_chunk_that_is_made_again(make_run: Callable[[], Any], capfd: Any) -> None:

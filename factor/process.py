@@ -15,7 +15,9 @@ from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
+from factor.observation.plan import ChunkPlan
 from factor.operations.facet_imaging import imaging_sets
+from factor.operations.flagging import check_flags
 from factor.operations.layout import lay_out
 from factor.parset import Settings
 from factor.preparation import chunk_observation, make_folders, plan_observation, settle_ledgers
@@ -57,12 +59,12 @@ def run(settings: Settings, options: RunOptions) -> None:
     cpus = settings.cluster.ncpu or available_cpus()
     jobs = settings.cluster.nthread_io or math.ceil(math.sqrt(cpus))
     if options.dry_run or options.check:
-        tell_plan(settings, workspace, plan_observation(settings, workspace, jobs))
+        tell_plan(settings, workspace, _checked_plan(settings, workspace, tools, jobs))
         return
     cluster = settings.cluster
     make_folders(workspace, cluster.dir_local, cluster.dir_local_selfcal)
     with run_lock(workspace), stop_on_signals():
-        plan = plan_observation(settings, workspace, jobs)
+        plan = _checked_plan(settings, workspace, tools, jobs)
         observation = chunk_observation(plan, workspace, jobs)
         settle_ledgers(workspace, observation)
         field = lay_out(settings, workspace, observation)
@@ -77,6 +79,16 @@ def run(settings: Settings, options: RunOptions) -> None:
             memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
         )
         process(Standing(engine, field), Schedule.of(field), options.stop_after)
+
+
+def _checked_plan(
+    settings: Settings, workspace: Workspace, tools: environment.Tools, jobs: int
+) -> tuple[ChunkPlan, ...]:
+    """The plan of the chunks, after input and flagging options have been checked."""
+    plan = plan_observation(settings, workspace, jobs)
+    first = plan[0].files[0].sources[0]
+    check_flags(settings, tools, first.path, first.data_column)
+    return plan
 
 
 def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> None:

@@ -22,6 +22,7 @@ from factor.operations.facet_imaging import (
     facet_options,
     is_multiscale,
 )
+from factor.operations.flagging import data_flags, flag_settings
 from factor.operations.passes import CorruptedModel, Extraction, chunk_token, extract, image
 from factor.operations.publish import publish_image
 from factor.products.mosaic import turned_position_angle
@@ -96,6 +97,7 @@ def settings_of(
     solutions = calibration.solutions
     return {
         **asdict(imaging),
+        **flag_settings(field.settings),
         "max_peak_smearing": options.max_peak_smearing,
         "wsclean_image_padding": options.wsclean_image_padding,
         "wsclean_nchannels_factor": options.wsclean_nchannels_factor,
@@ -151,6 +153,7 @@ def run(
         averaging=facet_averaging(field, facet, imaging.cellsize_arcsec),
         initial=initial,
         new=calibration.subtracted,
+        flags=data_flags(field.settings),
         correct=(ApplyCal(solutions.h5parm, solutions.soltabs),) if solutions else (),
     )
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]

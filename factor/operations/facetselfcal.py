@@ -21,6 +21,7 @@ from factor.execution.context import Context, Engine
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change, predict
+from factor.operations.flagging import flag_settings
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
@@ -123,7 +124,7 @@ def settings_of(field: Field, facet: Facet) -> dict[str, Any]:
     shaping = {name: calibration[name] for name in _CALIBRATION_OPTIONS}
     shaping.update({name: imaging[name] for name in _IMAGING_OPTIONS})
     direction = asdict(facet.direction)
-    shaping["holds_target"] = facet.holds_target
+    shaping |= {**flag_settings(settings), "holds_target": facet.holds_target}
     return {**shaping, **{f"direction.{name}": value for name, value in direction.items()}}
 
 

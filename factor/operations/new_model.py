@@ -10,6 +10,7 @@ from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import facet_averaging, facet_options, selfcal_set
+from factor.operations.flagging import data_flags
 from factor.operations.passes import Extraction, extract, image
 from factor.operations.publish import publish_image
 from factor.products.clean_models import join_models
@@ -56,6 +57,7 @@ def make_new_model(
         initial=field.initial_models(facet, context.products),
         correct=(ApplyCal(solutions.h5parm, solutions.soltabs),),
         bands=tuple(bands[i].name for i in chosen),
+        flags=data_flags(field.settings),
     )
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)

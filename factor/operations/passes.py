@@ -19,6 +19,7 @@ from factor.tools.dp3 import (
     H5ParmPredict,
     PhaseShift,
     Predict,
+    PreFlag,
     dp3_command,
 )
 from factor.tools.wsclean import WSClean, wsclean_command
@@ -60,6 +61,8 @@ class Extraction:
         A self-calibrated model that is added back, corrupted, as it was subtracted.
     correct : tuple of ApplyCal
         Corrections applied after the shift.
+    flags : tuple of PreFlag
+        What is flagged in it.
     bands : tuple of str or None
         Bands to use; all when None.
     folder : Path or None
@@ -72,6 +75,7 @@ class Extraction:
     initial: InitialModels | None = None
     new: CorruptedModel | None = None
     correct: tuple[ApplyCal, ...] = ()
+    flags: tuple[PreFlag, ...] = ()
     bands: tuple[str, ...] | None = None
     folder: Path | None = None
 
@@ -126,7 +130,7 @@ def _runs(chunk: Chunk, how: Extraction) -> list[tuple[ChunkFile, ...]]:
 
 
 def _passes(how: Extraction, files: Sequence[ChunkFile]) -> tuple[DP3Step, ...]:
-    passes: list[DP3Step] = []
+    passes: list[DP3Step] = [*how.flags]
     model = how.initial.of(files[0]) if how.initial is not None else None
     if model is not None:
         passes.append(Predict(model, "add"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from factor.execution.step import Step
 from factor.observation.model import ChunkFile
 from factor.operations.base import Field
 from factor.operations.difference import Change
+from factor.operations.flagging import data_flags
 from factor.operations.passes import chunk_token, image
 from factor.operations.publish import publish_image
 from factor.products.images import image_noise, read_image
@@ -36,6 +38,7 @@ def look_at_residuals(
     """
     bands = field.observation.bands
     band = bands[len(bands) // 2].name
+    flags = data_flags(field.settings)
     before: list[Path] = []
     after: list[Path] = []
     tokens: list[str] = []
@@ -43,15 +46,20 @@ def look_at_residuals(
     for chunk in field.observation.chunks:
         for file in chunk.files:
             if file.band == band:
-                msout = context.scratch / f"{chunk.name}.residual.ms"
-                steps.append(_subtracted(context, file, change, msout))
-                before.append(file.path)
-                after.append(msout)
                 tokens.append(chunk_token(context, file))
+                after.append(context.scratch / f"{chunk.name}.residual.ms")
+                passes = (*flags, *_subtraction(change, file))
+                steps.append(_written(context, file, passes, after[-1], *change.files))
+                before.append(file.path)
+                if flags:
+                    before[-1] = context.scratch / f"{chunk.name}.flagged.ms"
+                    steps.append(_written(context, file, flags, before[-1]))
     context.run(*steps)
     pre, post = (_options(context, field, facet, f"wsclean_{kind}") for kind in ("pre", "post"))
+    if not flags:
+        pre = replace(pre, data_column="CORRECTED_DATA")
     context.run(
-        image(context, pre, before, max(1, context.threads // 2), *tokens),
+        image(context, pre, before, max(1, context.threads // 2), *tokens, str(flags)),
         image(context, post, after, max(1, context.threads // 2), *tokens, *after),
     )
     return _measure(context, pre, facet), _measure(context, post, facet)
@@ -73,21 +81,24 @@ def _options(context: Context, field: Field, facet: Facet, name: str) -> WSClean
         minuv_lambda=field.settings.imaging.selfcal_min_uv_lambda,
         maxuv_lambda=MAXUV_LAMBDA,
         padding=1.2,
-        data_column="CORRECTED_DATA" if name.endswith("pre") else "DATA",
     )
 
 
-def _subtracted(context: Context, file: ChunkFile, change: Change, msout: Path) -> Step:
-    """The step that writes one chunk as it would be after the subtraction."""
+def _subtraction(change: Change, file: ChunkFile) -> tuple[DP3Step, ...]:
+    """The passes that subtract a change from one band of a chunk."""
     old = change.initial.of(file)
     passes: tuple[DP3Step, ...] = (change.new.predict("subtract"),)
-    if old is not None:
-        passes = (*passes, Predict(old, "add"))
-    run = DP3Run((file.path,), "CORRECTED_DATA", passes, msout)
+    return passes if old is None else (*passes, Predict(old, "add"))
+
+
+def _written(
+    context: Context, file: ChunkFile, passes: tuple[DP3Step, ...], msout: Path, *reads: Path
+) -> Step:
+    """The step that writes one band of a chunk as it is after some passes."""
     return Step(
         name=f"residual, {msout.stem}",
-        action=dp3_command(context.tools, run),
-        reads=(*change.files, chunk_token(context, file)),
+        action=dp3_command(context.tools, DP3Run((file.path,), "CORRECTED_DATA", passes, msout)),
+        reads=(*reads, chunk_token(context, file)),
         outputs=(msout,),
     )
 

@@ -20,6 +20,7 @@ from factor.operations.facet_imaging import (
     path_or_none,
     regions_of,
 )
+from factor.operations.flagging import data_flags
 from factor.operations.passes import Extraction, correct, extract, image
 from factor.operations.publish import publish_image
 from factor.operations.selfcal_plan import SelfcalPlan
@@ -120,6 +121,7 @@ class Calibrator:
             averaging=self.plan.solve_averaging,
             initial=self.field.calibrator_models(self.facet, self.context.products),
             correct=preapply,
+            flags=data_flags(self.field.settings),
         )
         steps = {chunk.name: extract(self.context, chunk, how) for chunk in self.chunks}
         self.context.run(*(step for parts in steps.values() for step in parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ IMAGING_SETS = {
 
 _SELECTION = ("size_max_arcmin", "separation_max_arcmin", "flux_min_Jy")
 _TARGET = ("target_ra", "target_dec", "target_radius_arcmin")
+_OPERATORS = ("and", "or", "not")
 _FLAGS = ("flag_abstime", "flag_baseline", "flag_freqrange")
 
 
@@ -92,10 +94,17 @@ def _flag_expression(section: Mapping[str, Any]) -> list[str]:
     expression = section["flag_expr"]
     if expression is None:
         return []
+    names = set(re.findall(r"\w+", expression))
+    given = {name for name in _FLAGS if section[name] is not None}
+    where = f"[global] flag_expr = {expression}"
+    # DP3 takes a name that it does not know for a selection of nothing.
     return [
-        f"[global] flag_expr = {expression}: must name {name}, which is given"
-        for name in _FLAGS
-        if section[name] is not None and name not in expression
+        *(f"{where}: must name {name}, which is given" for name in sorted(given - names)),
+        *(
+            f"{where}: names {name}, which is not given"
+            for name in sorted(names - given)
+            if name.lower() not in _OPERATORS
+        ),
     ]
 
 

@@ -110,6 +110,21 @@ class Average:
 
 
 @dataclass(frozen=True)
+class PreFlag:
+    """Flag what a combination of selections names."""
+
+    selections: tuple[tuple[str, str, str], ...]
+    """Name, key of DP3's preflagger (``abstime``, ``baseline``, ``freqrange``) and value."""
+    expression: str
+    """The names, combined with ``and``, ``or``, ``not`` and parentheses."""
+
+    def options(self) -> dict[str, object]:
+        options: dict[str, object] = {"type": "preflagger", "expr": self.expression}
+        options.update({f"{name}.{key}": value for name, key, value in self.selections})
+        return options
+
+
+@dataclass(frozen=True)
 class DDECal:
     """Solve for one direction."""
 
@@ -150,7 +165,7 @@ class DDECal:
         return options
 
 
-DP3Step = Predict | H5ParmPredict | ApplyCal | PhaseShift | Average | DDECal
+DP3Step = Predict | H5ParmPredict | ApplyCal | PhaseShift | Average | PreFlag | DDECal
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,8 @@ class DP3Run:
         Measurement set to write; None when the run only makes solutions.
     outputs : tuple of Path
         What it leaves beside ``msout``.
+    times : int
+        Number of time slots to read, from the first one; 0 for all.
     """
 
     msin: tuple[Path, ...]
@@ -176,6 +193,7 @@ class DP3Run:
     steps: tuple[DP3Step, ...]
     msout: Path | None = None
     outputs: tuple[Path, ...] = ()
+    times: int = 0
 
 
 def dp3_command(tools: Tools, run: DP3Run, threads: int = 1) -> Command:
@@ -195,6 +213,8 @@ def dp3_command(tools: Tools, run: DP3Run, threads: int = 1) -> Command:
         "msin": run.msin if len(run.msin) > 1 else run.msin[0],
         "msin.datacolumn": run.datacolumn,
     }
+    if run.times:
+        options["msin.ntimes"] = run.times
     if run.msout is None:
         # Without an output DP3 would write the processed data into its input.
         options |= {"steps": (*names, "nowhere"), "nowhere.type": "null"}

@@ -171,6 +171,11 @@ def _perform(data: Data, options: dict[str, str]) -> Data:
     if kind == "phaseshifter":
         ra, dec = (float(part.removesuffix("deg")) for part in _listed(options["phasecenter"]))
         return replace(data, centre=(ra, dec))
+    if kind == "preflagger":
+        # Each selection, whatever it says, is the first baseline.
+        flags = data.flags.copy()
+        flags[:, 0] = True
+        return replace(data, flags=flags)
     if kind == "averager":
         return _average(data, int(options["freqstep"]), int(options["timestep"]))
     if kind == "ddecal":

@@ -61,6 +61,8 @@ SELECTION = {"flux_min_jy", "size_max_arcmin", "separation_max_arcmin"}
         ("directions", {"minimize_nonuniformity": True}, "needs ndir_max"),
         ("global", {"flag_expr": "flag_abstime", "flag_abstime": "a", "flag_baseline": "b"},
          "must name flag_baseline"),
+        ("global", {"flag_expr": "flag_abstime and flag_baselin", "flag_abstime": "a"},
+         "names flag_baselin, which is not given"),
         ("calibration", {"spline_smooth2d": False, "solve_all_correlations_flux_jy": 5.0},
          "needs spline_smooth2D"),
     ],

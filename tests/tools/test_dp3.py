@@ -18,6 +18,7 @@ from factor.tools.dp3 import (
     H5ParmPredict,
     PhaseShift,
     Predict,
+    PreFlag,
     dp3_command,
 )
 from factor.tools.environment import Tools
@@ -34,6 +35,7 @@ STEPS: tuple[DP3Step, ...] = (
     ApplyCal(H5, ("phase000",)),
     PhaseShift(217.5, -0.25),
     Average(4, 2),
+    PreFlag((("a", "baseline", "[CS*]"), ("b", "freqrange", "[1..2MHz]")), "a or b"),
     SOLVE,
 )
 

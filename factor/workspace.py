@@ -112,6 +112,10 @@ class Workspace:
         """Folder of the products of one operation on one direction."""
         return self.results / operation / direction
 
+    def calibrated_data(self, folder: Path, direction: str, chunk: int) -> Path:
+        """A direction's calibrated data of one chunk at full resolution."""
+        return folder / f"{direction}_calibrated_data_chunk{chunk}.ms"
+
     def record(self, operation: str, direction: str) -> Path:
         """State of one operation on one direction."""
         return self.state / operation / f"{direction}.json"

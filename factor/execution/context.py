@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -166,6 +166,22 @@ class Context:
             _raise_first(finished)
             finished, _ = wait(pending)
             _raise_first(finished)
+
+    def run_unless_done(self, chains: Iterable[tuple[Sequence[Step], Step]]) -> None:
+        """Run pairs of steps and a last one that alone needs their outputs.
+
+        Where the last one is done, the others are not run again for outputs that are gone.
+        """
+        waiting: list[tuple[Sequence[Step], Step]] = []
+        for parts, last in chains:
+            for step in parts:
+                self._is_done(step)  # its fingerprint is part of the last one's
+            if not self._is_done(last):
+                waiting.append((parts, last))
+        if waiting:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            self.run(*(step for parts, _ in waiting for step in parts))
+            self.run(*(last for _, last in waiting))
 
     def fingerprint(self, step: Step) -> str:
         """What decides a step's result, as a short text: options and all that it reads."""

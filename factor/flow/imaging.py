@@ -14,7 +14,7 @@ from factor.flow.parallel import Job, facets_side_by_side
 from factor.flow.perform import perform
 from factor.flow.standing import Standing
 from factor.operations import facetimage, fieldmosaic
-from factor.operations.facet_imaging import ImagingSet, operation_name
+from factor.operations.facet_imaging import ImagingSet, finest_set, operation_name
 from factor.operations.facetimage import RestoringBeam
 from factor.workspace import FIELD
 
@@ -73,7 +73,13 @@ def _image_job(
     def operate() -> dict[str, Any]:
         return facetimage.run(context, field, facet, imaging, calibration, beam)
 
-    return lambda: perform(context, settings, operate, redo=True)
+    def work() -> None:
+        perform(context, settings, operate, redo=True)
+        # The same for all sets: kept once, and also when this is asked for after the image was made.
+        if field.settings.globals.keep_unavg_facet_data and imaging == finest_set(field.settings):
+            facetimage.keep_unaveraged(context, field, facet, calibration)
+
+    return work
 
 
 def _mosaic(standing: Standing, facets: Sequence[Facet], imaging: ImagingSet, imaged_by: str) -> None:

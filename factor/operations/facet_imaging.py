@@ -57,6 +57,11 @@ def imaging_sets(settings: Settings) -> tuple[ImagingSet, ...]:
     return tuple(ImagingSet(*values) for values in zip(*lists, strict=True))
 
 
+def finest_set(settings: Settings) -> ImagingSet:
+    """The first of the sets with the smallest pixels: its data are averaged least."""
+    return min(imaging_sets(settings), key=lambda imaging: imaging.cellsize_arcsec)
+
+
 def operation_name(operation: str, imaging: ImagingSet, settings: Settings) -> str:
     """Name of an imaging operation: with its parameters where they differ from self-calibration's."""
     if imaging == selfcal_set(settings):

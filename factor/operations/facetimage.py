@@ -20,15 +20,17 @@ from factor.operations.facet_imaging import (
     ImagingSet,
     facet_averaging,
     facet_options,
+    finest_set,
     is_multiscale,
 )
 from factor.operations.flagging import data_flags, flag_settings
-from factor.operations.passes import CorruptedModel, Extraction, chunk_token, extract, image
+from factor.operations.passes import CorruptedModel, Extraction, chunk_token, extract, extract_joined, image
 from factor.operations.publish import publish_image
 from factor.products.mosaic import turned_position_angle
 from factor.products.quality import image_quality
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
+from factor.tuning.averaging import Averaging
 from factor.tuning.images import facet_image_size
 
 log = logging.getLogger("factor.facetimage")
@@ -142,19 +144,14 @@ def run(
     dict
         The results for the record: the image, its numbers, whose solutions it has.
     """
-    as_it_came = calibration.subtracted is None
-    initial = field.initial_models(facet, context.products) if as_it_came else None
-    solutions = calibration.solutions
-    keep = field.settings.globals.keep_avg_facet_data or facet.holds_target
-    how = Extraction(
+    taken = _extraction(context, field, facet, calibration)
+    keep = keeps_averaged(field, facet, imaging)
+    how = replace(
+        taken,
         label="calibrated" if keep else "facet",
         folder=context.products if keep else None,
-        centre=(facet.ra_deg, facet.dec_deg),
         averaging=facet_averaging(field, facet, imaging.cellsize_arcsec),
-        initial=initial,
-        new=calibration.subtracted,
-        flags=data_flags(field.settings),
-        correct=(ApplyCal(solutions.h5parm, solutions.soltabs),) if solutions else (),
+        compress=field.settings.globals.use_compression,
     )
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)
@@ -168,8 +165,55 @@ def run(
         "image": field.workspace.relative(product),
         "quality": quality.to_json(),
         "solutions": calibration.kind,
-        "solutions_of": solutions.owner if solutions else "",
+        "solutions_of": calibration.solutions.owner if calibration.solutions else "",
     }
+
+
+def _extraction(context: Context, field: Field, facet: Facet, calibration: Calibration) -> Extraction:
+    """How a facet's calibrated data are taken out at full resolution."""
+    solutions = calibration.solutions
+    as_it_came = calibration.subtracted is None
+    return Extraction(
+        label="unaveraged",
+        centre=(facet.ra_deg, facet.dec_deg),
+        averaging=Averaging(1, 1),
+        initial=field.initial_models(facet, context.products) if as_it_came else None,
+        new=calibration.subtracted,
+        flags=data_flags(field.settings),
+        correct=(ApplyCal(solutions.h5parm, solutions.soltabs),) if solutions else (),
+    )
+
+
+def keeps_averaged(field: Field, facet: Facet, imaging: ImagingSet) -> bool:
+    """Whether a set's averaged data are kept: those of the set with the finest pixels serve all."""
+    if not (field.settings.globals.keep_avg_facet_data or facet.holds_target):
+        return False
+    return imaging == finest_set(field.settings)
+
+
+def keep_unaveraged(context: Context, field: Field, facet: Facet, calibration: Calibration) -> None:
+    """Keep the calibrated data of a facet at full resolution: one measurement set for each chunk.
+
+    Parameters
+    ----------
+    context : Context
+        Of facetimage on this direction; it may be done already.
+    field : Field
+        The field.
+    facet : Facet
+        The facet.
+    calibration : Calibration
+        What it was imaged with.
+    """
+    how = _extraction(context, field, facet, calibration)
+    context.run_unless_done(
+        extract_joined(
+            context, chunk, how,
+            field.workspace.calibrated_data(context.products, facet.name, chunk.index),
+        )
+        for chunk in field.observation.chunks
+    )  # fmt: skip
+    context.tidy()
 
 
 def _turned(beam: RestoringBeam, field: Field, facet: Facet) -> RestoringBeam:

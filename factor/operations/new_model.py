@@ -58,6 +58,7 @@ def make_new_model(
         correct=(ApplyCal(solutions.h5parm, solutions.soltabs),),
         bands=tuple(bands[i].name for i in chosen),
         flags=data_flags(field.settings),
+        compress=field.settings.globals.use_compression,
     )
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)

@@ -67,6 +67,8 @@ class Extraction:
         Bands to use; all when None.
     folder : Path or None
         Where the measurement sets go; the scratch folder when None.
+    compress : bool
+        Compress them.
     """
 
     label: str
@@ -78,6 +80,7 @@ class Extraction:
     flags: tuple[PreFlag, ...] = ()
     bands: tuple[str, ...] | None = None
     folder: Path | None = None
+    compress: bool = False
 
     def reads(self) -> tuple[Path, ...]:
         files: list[Path] = []
@@ -102,25 +105,54 @@ def extract(context: Context, chunk: Chunk, how: Extraction) -> list[Step]:
         One for each run of bands with one initial model, lowest frequency first; each
         leaves one measurement set.
     """
-    steps = []
-    for number, files in enumerate(_runs(chunk, how)):
-        folder = how.folder or context.scratch
-        msout = folder / f"{context.direction}.{how.label}_{chunk.name}_{number}.ms"
-        run = DP3Run(
-            msin=tuple(file.path for file in files),
-            datacolumn="CORRECTED_DATA",
-            steps=_passes(how, files),
-            msout=msout,
+    folder = how.folder or context.scratch
+    return [
+        _taken_out(
+            context, how, files, folder / f"{context.direction}.{how.label}_{chunk.name}_{number}.ms",
+            f"take out the {how.label}, {chunk.name}, part {number}",
         )
-        steps.append(
-            Step(
-                name=f"take out the {how.label}, {chunk.name}, part {number}",
-                action=dp3_command(context.tools, run),
-                reads=(*how.reads(), *(chunk_token(context, file) for file in files)),
-                outputs=(msout,),
-            )
-        )
-    return steps
+        for number, files in enumerate(_runs(chunk, how))
+    ]  # fmt: skip
+
+
+def extract_joined(
+    context: Context, chunk: Chunk, how: Extraction, msout: Path
+) -> tuple[list[Step], Step]:
+    """The steps that take one direction out of one chunk into one measurement set.
+
+    Returns
+    -------
+    parts : list of Step
+        What comes first; only the last step needs it.
+    last : Step
+        The one that leaves the measurement set.
+    """
+    runs = _runs(chunk, how)
+    title = f"take out the {how.label}, {chunk.name}"
+    if len(runs) == 1:
+        return [], _taken_out(context, how, runs[0], msout, title)
+    parts = extract(context, chunk, how)
+    mss = tuple(step.outputs[0] for step in parts)
+    command = dp3_command(context.tools, DP3Run(mss, "DATA", (), msout))
+    return parts, Step(name=title, action=command, reads=mss, outputs=(msout,))
+
+
+def _taken_out(
+    context: Context, how: Extraction, files: Sequence[ChunkFile], msout: Path, title: str
+) -> Step:
+    run = DP3Run(
+        msin=tuple(file.path for file in files),
+        datacolumn="CORRECTED_DATA",
+        steps=_passes(how, files),
+        msout=msout,
+        compress=how.compress,
+    )
+    return Step(
+        name=title,
+        action=dp3_command(context.tools, run),
+        reads=(*how.reads(), *(chunk_token(context, file) for file in files)),
+        outputs=(msout,),
+    )
 
 
 def _runs(chunk: Chunk, how: Extraction) -> list[tuple[ChunkFile, ...]]:

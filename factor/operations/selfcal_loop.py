@@ -122,6 +122,7 @@ class Calibrator:
             initial=self.field.calibrator_models(self.facet, self.context.products),
             correct=preapply,
             flags=data_flags(self.field.settings),
+            compress=self.field.settings.globals.use_compression,
         )
         steps = {chunk.name: extract(self.context, chunk, how) for chunk in self.chunks}
         self.context.run(*(step for parts in steps.values() for step in parts))

@@ -28,8 +28,12 @@ def test_fewer_directions_to_self_calibrate(make_run: Callable[[], Any]) -> None
 
 
 def test_fewer_directions_after_a_kill_in_facetsub(make_run: Callable[[], Any]) -> None:
-    """A direction that is half subtracted is finished, also when this run would not calibrate it."""
+    """A direction that is half subtracted is finished, also when this run would not calibrate it.
+
+    Both were self-calibrated side by side, from data from which neither was subtracted.
+    """
     run = make_run()
+    together = {"directions__groupings": "2:0", "cluster__ndir_per_node": "2"}
 
     def die_in_the_second_chunk() -> None:
         from factor.state import ledger
@@ -43,7 +47,10 @@ def test_fewer_directions_after_a_kill_in_facetsub(make_run: Callable[[], Any]) 
 
         ledger.Ledger.apply = dying  # type: ignore[method-assign]
 
-    assert run.run(before=die_in_the_second_chunk) == -signal.SIGKILL
+    assert run.run(before=die_in_the_second_chunk, **together) == -signal.SIGKILL
+    for name in ("east", "west"):
+        record = json.loads((run.work / f"state/facetselfcal/{name}.json").read_text())
+        assert (record["status"], record["results"]["preapplied"]) == ("done", "")
     assert run.run("-s", "1", directions__ndir_selfcal="1") == 0
     ledgers = [json.loads(path.read_text()) for path in run.work.rglob("*.ledger.json")]
     assert [[e["direction"] for e in content["entries"]] for content in ledgers] == [["east", "west"]] * 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,11 @@ def test_positions_keep_their_digits(tools: Tools) -> None:
     """A phase centre rounded to arcseconds moves all sources."""
     command = dp3_command(tools, DP3Run((Path("a.ms"),), "DATA", (PhaseShift(1e-7, -1e-7),), Path("b.ms")))
     assert options(command)["s0.phasecenter"] == "[0.000000100deg,-0.000000100deg]"
+
+
+def test_compressed_output(tools: Tools) -> None:
+    """Dysco on demand, and never otherwise: each compressed write costs accuracy."""
+    run = DP3Run((Path("a.ms"),), "DATA", (), Path("b.ms"))
+    assert not any("storagemanager" in name for name in options(dp3_command(tools, run)))
+    compressed = options(dp3_command(tools, replace(run, compress=True)))
+    assert compressed["msout.storagemanager"] == "dysco"

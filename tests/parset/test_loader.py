@@ -206,8 +206,6 @@ def test_strict_makes_unknown_names_errors() -> None:
 @pytest.mark.parametrize(
     ("section", "line", "remedy"),
     [
-        ("global", "use_compression = True", "remove it or set it to False"),
-        ("global", "flag_baseline = [CS001*]", "remove it"),
         ("calibration", "phase_solver = tecandphase", "remove it or set it to scalarphase"),
         ("calibration", "astrometry_catalogue = my.parset", "remove it"),
         ("imaging", "automask_facet_image = False", "remove it or set it to True"),

@@ -51,7 +51,7 @@ _GLOBAL = Section("global", "globals", "Where the data are, and what happens to 
     Option("flag_expr", Kind.TEXT, None,
            "How the ranges to be flagged are combined. It must name each one that is given.",
            default_text="all that are given, joined by and",
-           example="flag_freqrange or flag_baseline"),
+           example="flag_abstime or (flag_baseline and flag_freqrange)"),
     Option("strict", Kind.BOOL, False,
            "Treat unknown sections and options as errors instead of warnings."),
 ))

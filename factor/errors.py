@@ -26,6 +26,11 @@ class FactorError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n  -> {self.hint}" if self.hint else self.message
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """What the record of a failed operation keeps beside the whole text."""
+        return {"message": self.message, "hint": self.hint}
+
 
 class InputError(FactorError):
     """Wrong usage or input: parset, measurement sets, sky models, directions, tools.
@@ -68,8 +73,14 @@ class StepError(FactorError):
             lines.append(f"  to try it by hand:\n{command}")
         super().__init__("\n".join(lines))
         self.step = step
+        self.reason = message
         self.log = log
         self.command = command
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Step, the tool's own error, log and command."""
+        return {"step": self.step, "message": self.reason, "log": self.log, "command": self.command}
 
 
 class Interrupted(FactorError):

@@ -11,6 +11,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _LOGGER = logging.getLogger("factor")
 _FILE_ONLY = {"file_only": True}
@@ -83,6 +87,25 @@ def _terminal_handler() -> logging.Handler:
         omit_repeated_times=False,
         log_time_format="%H:%M:%S",
     )
+
+
+def live_terminal() -> Console | None:
+    """The terminal to which messages go, if something more can be shown on it.
+
+    Returns
+    -------
+    rich.console.Console or None
+        None when output goes to a file or a pipe, or the user asked for quiet.
+    """
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return None
+    from rich.logging import RichHandler
+
+    for handler in _LOGGER.handlers:
+        if isinstance(handler, RichHandler) and handler.level < logging.WARNING:
+            console: Console = handler.console
+            return None if console.is_dumb_terminal else console
+    return None
 
 
 def note_in_file(message: str) -> None:

@@ -13,6 +13,7 @@ from factor.execution.signals import stop_on_signals
 from factor.flow.calibrating import calibrate, finish_subtractions
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
+from factor.flow.plan import note_plan
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.observation.plan import ChunkPlan
@@ -21,6 +22,8 @@ from factor.operations.flagging import check_flags
 from factor.operations.layout import lay_out
 from factor.parset import Settings
 from factor.preparation import chunk_observation, make_folders, plan_observation, settle_ledgers
+from factor.progress.heart import heartbeat
+from factor.progress.live import display
 from factor.state.lock import run_lock
 from factor.state.store import StateStore
 from factor.tools import environment
@@ -63,7 +66,7 @@ def run(settings: Settings, options: RunOptions) -> None:
         return
     cluster = settings.cluster
     make_folders(workspace, cluster.dir_local, cluster.dir_local_selfcal)
-    with run_lock(workspace), stop_on_signals():
+    with run_lock(workspace), stop_on_signals(), heartbeat(workspace), display(workspace):
         plan = _checked_plan(settings, workspace, tools, jobs)
         observation = chunk_observation(plan, workspace, jobs)
         settle_ledgers(workspace, observation)
@@ -78,7 +81,9 @@ def run(settings: Settings, options: RunOptions) -> None:
             threads=cpus,
             memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
         )
-        process(Standing(engine, field), Schedule.of(field), options.stop_after)
+        schedule = Schedule.of(field)
+        note_plan(workspace, field, schedule, options.stop_after)
+        process(Standing(engine, field), schedule, options.stop_after)
 
 
 def _checked_plan(

@@ -92,6 +92,16 @@ class Workspace:
     def lock(self) -> Path:
         return self.root / "factor.lock"
 
+    @property
+    def plan(self) -> Path:
+        """What the run is about to do, for whoever watches it."""
+        return self.state / "plan.json"
+
+    @property
+    def pulse(self) -> Path:
+        """That the run lives, what it takes, and how it ended."""
+        return self.state / "pulse.json"
+
     def band(self, band: str) -> Path:
         """Folder of one band's chunks and of its sky model."""
         return self.chunks / band

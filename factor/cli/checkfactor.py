@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from factor.cli.common import guarded, make_parser, not_yet
@@ -17,15 +18,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = make_parser(_NAME, "Show how a run is getting on.")
+    parser = make_parser(_NAME, "Show how a run is getting on. Nothing is changed, and no lock is taken.")
     parser.add_argument("parset", type=Path, metavar="PARSET", help="the parset of the run")
     parser.add_argument("-f", dest="full_names", action="store_true", help="show full facet names")
-    parser.add_argument("--text", action="store_true", help="show the state as text")
-    parser.add_argument("--json", action="store_true", help="show the state as JSON")
-    parser.add_argument("--html", type=Path, metavar="DIR", help="write a report of web pages to DIR")
-    parser.add_argument("--watch", action="store_true", help="show the state until the run ends")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--text", action="store_true", help="show the state as text")
+    form.add_argument("--json", action="store_true", help="show the state as JSON")
+    form.add_argument("--html", type=Path, metavar="DIR", help="write a report of web pages to DIR")
+    parser.add_argument("--watch", action="store_true",
+                        help="show the state every few seconds until the run ends")
     return parser
 
 
-def _run(_arguments: argparse.Namespace) -> None:
-    raise not_yet(_NAME)
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.html is not None:
+        raise not_yet(f"{_NAME} --html")
+    from factor.parset import working_directory
+    from factor.progress import watch
+    from factor.progress.reading import Reader
+    from factor.workspace import Workspace
+
+    reader = Reader(Workspace(working_directory(arguments.parset)))
+    form: watch.Form = partial(watch.as_text, full_names=arguments.full_names)
+    if arguments.json:
+        form = partial(watch.as_json, indent=None if arguments.watch else 1)
+    if arguments.watch:
+        watch.watch(reader, form, in_place=not arguments.json)
+    else:
+        watch.show(reader, form)

@@ -117,12 +117,13 @@ class Context:
         """Open the operation: folders and record."""
         self.products.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(parents=True, exist_ok=True)
-        self._save(status="running", settings=_plain(settings), error="", started=now())
+        changes = {"settings": _plain(settings), "error": "", "failure": {}, "running": {}}
+        self._save(status="running", started=now(), **changes)
         log.debug("%s %s: started", self.operation, self.direction)
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Close the operation: its products are good, its intermediate data go."""
-        self._save(status="done", results=results, finished=now())
+        self._save(status="done", results=results, finished=now(), running={})
         self.tidy()
 
     def tidy(self) -> None:
@@ -131,12 +132,10 @@ class Context:
 
     def fail(self, error: FactorError) -> None:
         """Note why the operation failed; what is done stays for the next run."""
-        self._save(status="failed", error=str(error), finished=now())
+        self._save(status="failed", error=str(error), failure=error.parts, finished=now(), running={})
 
     def _save(self, **changes: Any) -> None:
-        with self._lock:
-            self.record = replace(self.record, **changes)
-            self.engine.store.save(self.record)
+        self._note(lambda record: replace(record, **changes))
 
     def read(self, function: Callable[[Path], Result], path: Path) -> Result:
         """What a function finds in a file of solutions: HDF5 is not safe in threads."""
@@ -217,12 +216,12 @@ class Context:
         with self.engine.processors.take(step.cpus):
             if runner.stopping():
                 raise Interrupted("the run is being stopped")
-            self._forget(step)
+            started = now()
+            self._note(lambda record: record.with_start(step.name, started))
             for path in step.outputs:
                 _delete(path)
                 path.parent.mkdir(parents=True, exist_ok=True)
             log.debug("%s %s: %s", self.operation, self.direction, step.name)
-            started = now()
             if isinstance(step.action, Call):
                 cpu_s, memory_mb = self._call(step, step.action)
             else:
@@ -236,18 +235,12 @@ class Context:
             peak_memory_mb=memory_mb,
             log=self.engine.workspace.relative(self.out_log),
         )
-        with self._lock:
-            steps = {**self.record.steps, step.name: done}
-            self.record = replace(self.record, steps=steps)
-            self.engine.store.save(self.record)
+        self._note(lambda record: record.with_step(step.name, done))
 
-    def _forget(self, step: Step) -> None:
-        """Drop the record of an earlier time: after a death, half an output must not pass for it."""
+    def _note(self, change: Callable[[Record], Record]) -> None:
         with self._lock:
-            if step.name in self.record.steps:
-                steps = {name: done for name, done in self.record.steps.items() if name != step.name}
-                self.record = replace(self.record, steps=steps)
-                self.engine.store.save(self.record)
+            self.record = change(self.record)
+            self.engine.store.save(self.record)
 
     def _portable_path(self, path: Path) -> str:
         return self.engine.workspace.relative(path)

@@ -49,8 +49,33 @@ def load(path: Path, check_paths: bool = True) -> settings.Settings:
     InputError
         With all problems at once, each naming file, section, option, value and limit.
     """
+    return load_text(_text_of(path), path, check_paths)
+
+
+def working_directory(path: Path) -> Path:
+    """Only the working directory that a parset names: all that watching a run needs.
+
+    The rest is not looked at: the data may be gone, and options may be wrong by now.
+
+    Raises
+    ------
+    InputError
+        When the parset cannot be read, or names none.
+    """
+    reader = _Reader(path, check_paths=False)
+    sections = reader.sections(_text_of(path))
+    section = next(section for section in SECTIONS if section.name == "global")
+    option = next(option for option in section.options if option.attribute == "dir_working")
+    _, text = reader.take(section, option, sections.get("global", {}))
+    if values.is_unset(text):
+        raise InputError(f"{path}: [global] dir_working: is required", "give the parset of the run")
+    value: Path = values.parse(option, text)
+    return value
+
+
+def _text_of(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file in UTF-8 ({error.reason})") from error
     except OSError as error:
@@ -58,7 +83,6 @@ def load(path: Path, check_paths: bool = True) -> settings.Settings:
             f"{path}: cannot read the parset: {error.strerror}",
             "examples/factor.parset is one to start from",
         ) from error
-    return load_text(text, path, check_paths)
 
 
 def load_text(text: str, path: Path, check_paths: bool = True) -> settings.Settings:
@@ -77,8 +101,7 @@ class _Reader:
         self.notes: list[str] = []
 
     def read(self, text: str) -> settings.Settings:
-        parser = self._parsed(text)
-        raw = {name: dict(parser.items(name)) for name in parser.sections()}
+        raw = self.sections(text)
         values_of: dict[str, dict[str, Any]] = {}
         given: dict[str, set[str]] = {}
         for section in SECTIONS:
@@ -103,6 +126,11 @@ class _Reader:
         return settings.Settings(
             path=self.path, init_skymodels=init_skymodels, notes=tuple(self.notes), **sections
         )
+
+    def sections(self, text: str) -> dict[str, dict[str, str]]:
+        """What is written, by section and option."""
+        parser = self._parsed(text)
+        return {name: dict(parser.items(name)) for name in parser.sections()}
 
     def _parsed(self, text: str) -> configparser.ConfigParser:
         parser = configparser.ConfigParser(
@@ -151,7 +179,7 @@ class _Reader:
         found: dict[str, Any] = {}
         given: set[str] = set()
         for option in section.options:
-            name, text = self._take(section, option, raw)
+            name, text = self.take(section, option, raw)
             if name is None or values.is_unset(text):
                 if option.required:
                     self.problems.append(
@@ -167,7 +195,7 @@ class _Reader:
             self._leftover(section, name, text)
         return found, given
 
-    def _take(
+    def take(
         self, section: Section, option: Option, raw: dict[str, str]
     ) -> tuple[str | None, str]:
         """Name under which an option is given and its text, taken out of the section."""

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,44 @@ def run_lock(workspace: Workspace) -> Iterator[None]:
     finally:
         if _read(path) == content:
             path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a working directory.
+
+    Attributes
+    ----------
+    host, since : str
+        The machine, and when the run began (ISO 8601 in UTC); empty when the lock does not say.
+    pid : int
+        Its process; 0 when the lock does not say.
+    alive : bool
+        Whether it may still run: true as well on another machine, of which nothing is known.
+    is_here : bool
+        Whether it runs on this machine.
+    """
+
+    host: str
+    since: str
+    pid: int
+    alive: bool
+    is_here: bool
+
+
+def holder(workspace: Workspace) -> Holder | None:
+    """Look who holds a working directory, without touching anything; None when nobody does."""
+    if not workspace.lock.exists():
+        return None
+    content = _parse(_read(workspace.lock))
+    pid = content.get("pid")
+    return Holder(
+        host=str(content.get("host", "")),
+        since=str(content.get("since", "")),
+        pid=pid if isinstance(pid, int) else 0,
+        alive=_is_alive(content),
+        is_here=content.get("host") == socket.gethostname(),
+    )
 
 
 def _acquire(path: Path) -> str:

@@ -91,6 +91,10 @@ class Record:
         JSON-able: verdict, products.
     error : str
         Why it failed.
+    failure : mapping of str to str
+        The same in parts: ``step``, ``message``, ``log`` and ``command``, as far as they are known.
+    running : mapping of str to str
+        Steps that were begun and have not come to an end, with their start (ISO 8601 in UTC).
     """
 
     operation: str
@@ -103,9 +107,11 @@ class Record:
     steps: Mapping[str, StepRecord] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    failure: Mapping[str, str] = field(default_factory=dict)
+    running: Mapping[str, str] = field(default_factory=dict)
 
     def with_step(self, name: str, step: StepRecord) -> Record:
-        """Give this record with one more finished step.
+        """Give this record with one more finished step, which runs no longer.
 
         Parameters
         ----------
@@ -118,7 +124,17 @@ class Record:
         -------
         Record
         """
-        return replace(self, steps={**self.steps, name: step})
+        running = {other: start for other, start in self.running.items() if other != name}
+        return replace(self, steps={**self.steps, name: step}, running=running)
+
+    def with_start(self, name: str, when: str) -> Record:
+        """Give this record with a step that was begun.
+
+        What is known of it from an earlier time is dropped: after a death, half an output
+        must not pass for a whole one.
+        """
+        steps = {other: step for other, step in self.steps.items() if other != name}
+        return replace(self, steps=steps, running={**self.running, name: when})
 
     def to_json(self) -> dict[str, Any]:
         """Give the JSON-able form."""
@@ -133,6 +149,8 @@ class Record:
             "steps": {name: step.to_json() for name, step in self.steps.items()},
             "results": dict(self.results),
             "error": self.error,
+            "failure": dict(self.failure),
+            "running": dict(self.running),
         }
 
     @classmethod
@@ -158,6 +176,9 @@ class Record:
             steps={name: StepRecord.from_json(step) for name, step in _mapping(content, "steps").items()},
             results=_mapping(content, "results"),
             error=_text(content, "error"),
+            # Records of earlier versions have neither.
+            failure=_texts(content, "failure"),
+            running=_texts(content, "running"),
         )
 
 
@@ -173,3 +194,7 @@ def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError(f"'{key}' is not a mapping")
     return value
+
+
+def _texts(content: Mapping[str, Any], key: str) -> dict[str, str]:
+    return {str(name): str(text) for name, text in content.get(key, {}).items()}

@@ -1,0 +1,80 @@
+"""The plan of a run, noted for whoever watches it."""
+
+from __future__ import annotations
+
+import logging
+
+from factor.errors import FactorError
+from factor.flow.schedule import Schedule
+from factor.operations.base import Field
+from factor.operations.facet_imaging import imaging_sets, operation_name
+from factor.operations.selfcal_loop import PHASE_CYCLES
+from factor.state.plan import Plan, PlannedDirection, Work, save_plan
+from factor.workspace import FIELD, Workspace
+
+log = logging.getLogger("factor")
+
+#: Cycles with slow gains after which the loop usually ends.
+_USUAL_GAIN_CYCLES = 3
+
+
+def note_plan(workspace: Workspace, field: Field, schedule: Schedule, stop_after: int | None) -> None:
+    """Write what the run is about to do; a failure to do so stops nothing."""
+    try:
+        save_plan(workspace, plan_of(field, schedule, stop_after))
+    except FactorError as error:
+        log.warning("checkfactor will know less of this run: %s", error)
+
+
+def plan_of(field: Field, schedule: Schedule, stop_after: int | None) -> Plan:
+    """What a run is about to do."""
+    observation, geometry = field.observation, field.geometry
+    return Plan(
+        parset=str(field.settings.path),
+        centre_deg=(geometry.ra_deg, geometry.dec_deg),
+        radius_deg=(geometry.radius_deg, geometry.radius_north_deg),
+        bands=len(observation.bands),
+        chunks=len(observation.chunks),
+        directions=tuple(
+            PlannedDirection(
+                name=facet.name,
+                ra_deg=facet.direction.ra_deg,
+                dec_deg=facet.direction.dec_deg,
+                vertices=facet.vertices,
+                is_patch=facet.is_patch,
+                is_target=facet.direction.is_target,
+                flux_jy=facet.direction.cal_flux_jy or 0.0,
+            )
+            for facet in field.facets
+        ),
+        groups=tuple(tuple(facet.name for facet in group) for group in schedule.groups),
+        work=_work(field, schedule),
+        stop_after=stop_after or 0,
+    )
+
+
+def _work(field: Field, schedule: Schedule) -> tuple[Work, ...]:
+    chunks = len(field.observation.chunks)
+    calibrated = tuple(facet.name for facet in schedule.calibrated)
+    imaged = tuple(facet.name for facet in schedule.imaged)
+    loops = min(_USUAL_GAIN_CYCLES, field.settings.calibration.max_selfcal_loops)
+    work = [
+        Work("facetselfcal", calibrated, selfcal_steps(chunks, loops)),
+        Work("facetsub", calibrated),
+    ]
+    for imaging in imaging_sets(field.settings) if imaged else ():
+        work.append(Work(operation_name("facetimage", imaging, field.settings), imaged, chunks + 3))
+        if field.settings.imaging.make_mosaic:
+            work.append(Work(operation_name("fieldmosaic", imaging, field.settings), (FIELD,), 1))
+    return tuple(work)
+
+
+def selfcal_steps(chunks: int, gain_cycles: int) -> int:
+    """About the number of steps of a self-calibration, until the first one has shown it.
+
+    Every chunk is taken out, corrected and solved in each cycle, and each cycle has an image;
+    at the end come the facet's image, the new model and the residual images.
+    """
+    begin, end = 2 * chunks + 5, 3 * chunks + 10
+    phases, gains = 2 * chunks + 4, 3 * chunks + 5
+    return begin + PHASE_CYCLES * phases + gain_cycles * gains + end

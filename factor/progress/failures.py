@@ -1,0 +1,79 @@
+"""What went wrong in a run, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from factor.products.verdict import Verdict
+from factor.progress.model import Failure
+from factor.state.records import Record
+from factor.workspace import Workspace
+
+
+def failures_of(
+    workspace: Workspace, records: Sequence[Record], parset: str, message: str
+) -> tuple[Failure, ...]:
+    """All that went wrong and stands so.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The working directory.
+    records : sequence of Record
+        Of all operations.
+    parset : str
+        For the commands that are proposed; may be empty.
+    message : str
+        Why the run as a whole ended.
+
+    Returns
+    -------
+    tuple of Failure
+        The latest last; the run's own only where no operation has one.
+    """
+    again = f"runfactor {parset or 'PARSET'}"
+    found = [(r.finished, _failed(r, again)) for r in records if r.status == "failed"]
+    found += [(r.finished, _bad(workspace, r, again)) for r in records if _is_bad(r)]
+    if not found and message:
+        text, _, hint = message.partition("\n  -> ")
+        return (Failure("", "", "", text, "", "", hint or f"when it is mended, run again: {again}"),)
+    return tuple(failure for _, failure in sorted(found, key=lambda pair: pair[0]))
+
+
+def _failed(record: Record, again: str) -> Failure:
+    parts = record.failure
+    # Records of earlier versions have the text alone.
+    message = parts.get("message") or record.error
+    remedy = parts.get("hint") or (
+        f"when the cause is gone, run again: {again} (it goes on with this step)"
+        if parts.get("step")
+        else f"when the cause is gone, run again: {again}"
+    )
+    return Failure(
+        direction=record.direction,
+        operation=record.operation,
+        step=parts.get("step", ""),
+        message=message,
+        log=parts.get("log", ""),
+        command=parts.get("command", ""),
+        remedy=remedy,
+    )
+
+
+def _is_bad(record: Record) -> bool:
+    verdict = record.results.get("verdict")
+    return record.status == "done" and isinstance(verdict, dict) and not verdict.get("good", True)
+
+
+def _bad(workspace: Workspace, record: Record, again: str) -> Failure:
+    folder = workspace.products(record.operation, record.direction)
+    return Failure(
+        direction=record.direction,
+        operation=record.operation,
+        step="verdict",
+        message=Verdict.from_json(record.results["verdict"]).explain(),
+        log="",
+        command="",
+        remedy=f"look at the images in {folder}; then reset it ({again} -r {record.direction}), or set "
+        "exit_on_selfcal_failure = False: its facet then borrows the nearest good solutions",
+    )

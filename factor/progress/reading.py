@@ -1,0 +1,349 @@
+"""Reading what is going on from a working directory: no lock, no data, nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from factor.errors import FactorError, InputError
+from factor.products.verdict import Verdict
+from factor.progress.estimate import estimate, moment
+from factor.progress.failures import failures_of
+from factor.progress.model import (
+    Direction,
+    Operation,
+    OperationState,
+    Progress,
+    RunningStep,
+    RunState,
+    Status,
+    Tally,
+    Usage,
+)
+from factor.state.lock import Holder, holder
+from factor.state.plan import Plan, PlannedDirection, Work, load_plan
+from factor.state.pulse import Pulse, load_pulse
+from factor.state.records import Record
+from factor.state.store import StateStore, read_json
+from factor.workspace import FIELD, OPERATIONS, Workspace
+
+#: Without a sign of life for this long, a run on another machine is taken for dead, seconds.
+SILENCE_S = 600.0
+
+#: Operations that calibrate a direction.
+_CALIBRATING = ("outlierpeel", "facetpeel", "facetselfcal")
+
+
+class Reader:
+    """Reads the state of a run again and again; files that have not changed are read once.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The working directory.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._store = StateStore(workspace)
+        self._known: dict[tuple[str, str], tuple[tuple[int, int], Record]] = {}
+
+    def read(self) -> Progress:
+        """Look what is going on.
+
+        Raises
+        ------
+        InputError
+            When there is no run here, or its state cannot be read: one sentence.
+        """
+        workspace = self._workspace
+        _check_folder(workspace)
+        try:
+            held = holder(workspace)
+            pulse = load_pulse(workspace)
+            plan = load_plan(workspace)
+            records = self._records()
+            if plan is None:
+                plan = _plan_from(workspace, records)
+        except InputError:
+            raise
+        except FactorError as error:
+            raise InputError(error.message, error.hint) from error
+        return _Picture(workspace, plan, pulse, held, records, time.time()).progress()
+
+    def _records(self) -> tuple[Record, ...]:
+        found: dict[tuple[str, str], tuple[tuple[int, int], Record]] = {}
+        for path in sorted(self._workspace.state.glob("*/*.json")):
+            key = (path.parent.name, path.stem)
+            try:
+                stat = path.stat()
+            except OSError:  # it was deleted just now
+                continue
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            known = self._known.get(key)
+            if known is not None and known[0] == stamp:
+                found[key] = known
+            elif not path.name.startswith("."):
+                record = self._store.load(*key)
+                if record is not None:
+                    found[key] = (stamp, record)
+        self._known = found
+        return tuple(record for _, record in found.values())
+
+
+def _check_folder(workspace: Workspace) -> None:
+    """Refuse a folder in which no run can be looked at."""
+    root = workspace.root
+    if not root.is_dir():
+        raise InputError(f"no run has been started: there is no {root}", "start it: runfactor PARSET")
+    if not (workspace.log.exists() or workspace.state.is_dir() or workspace.lock.exists()):
+        raise InputError(
+            f"{root} is not the working directory of a run: it has neither factor.log nor state/",
+            "check dir_working in the parset, or start the run: runfactor PARSET",
+        )
+
+
+def _plan_from(workspace: Workspace, records: Sequence[Record]) -> Plan:
+    """What is known of the plan of a run that left none."""
+    kept = read_json(workspace.state / "layout.json", 1, "run runfactor again")
+    names = tuple(kept["facets"]) if kept else ()
+    names += tuple(sorted({r.direction for r in records} - {*names, FIELD}))
+    work: dict[str, list[str]] = {}
+    for record in records:
+        if record.direction != FIELD or record.operation.startswith("fieldmosaic"):
+            work.setdefault(record.operation, []).append(record.direction)
+    if kept:
+        for operation in ("facetselfcal", "facetsub"):
+            work[operation] = list(names)
+    return Plan(
+        parset="",
+        centre_deg=(0.0, 0.0),
+        radius_deg=(0.0, 0.0),
+        bands=0,
+        chunks=0,
+        directions=tuple(PlannedDirection(name, 0.0, 0.0) for name in names),
+        groups=(),
+        work=tuple(Work(o, tuple(work[o])) for o in sorted(work, key=_order)),
+    )
+
+
+def _order(operation: str) -> tuple[int, str]:
+    base = operation.split("_", 1)[0]
+    return (OPERATIONS.index(base) if base in OPERATIONS else len(OPERATIONS)), operation
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """Puts together what was read."""
+
+    workspace: Workspace
+    plan: Plan
+    pulse: Pulse | None
+    held: Holder | None
+    records: tuple[Record, ...]
+    now: float
+    begun: dict[str, list[Operation]] = field(default_factory=dict)
+
+    def progress(self) -> Progress:
+        for record in self.records:
+            self.begun.setdefault(record.operation, []).append(self._operation(record))
+        running = [o for group in self.begun.values() for o in group if o.state == "running"]
+        state, message = self._state()
+        known = self.plan.parset != ""
+        estimated = estimate(self.plan.work, self.begun)
+        return Progress(
+            root=str(self.workspace.root),
+            parset=self.plan.parset,
+            state=state,
+            message=message,
+            started=self._started,
+            updated=self.pulse.updated if self.pulse else self._latest,
+            elapsed_s=self._elapsed_s(),
+            bands=self.plan.bands,
+            chunks=self.plan.chunks,
+            groups=self.plan.groups,
+            directions=tuple(self._direction(planned) for planned in self.plan.directions),
+            tallies=tuple(self._tally(work) for work in self.plan.work if work.directions != (FIELD,)),
+            field=tuple(o for group in self.begun.values() for o in group if o.direction == FIELD),
+            running=tuple(sorted(running, key=lambda operation: operation.started)),
+            failures=failures_of(
+                self.workspace, self.records, self.plan.parset, message if state == "failed" else ""
+            ),
+            usage=self._usage(),
+            estimate=None if state in ("done", "preparing") else estimated,
+            centre_deg=self.plan.centre_deg if known else None,
+            radius_deg=self.plan.radius_deg if known else None,
+        )
+
+    # -- the run ---------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        """Whether the run may be going on."""
+        if self.held is None or not self.held.alive:
+            return False
+        if self.held.is_here or self.pulse is None:
+            return True
+        heard = moment(self.pulse.updated)
+        return heard is None or self.now - heard < SILENCE_S
+
+    @property
+    def _started(self) -> str:
+        if self.pulse is not None:
+            return self.pulse.started
+        return min((r.started for r in self.records), default="")
+
+    @property
+    def _latest(self) -> str:
+        ends = [step.finished for record in self.records for step in record.steps.values()]
+        ends += [when for record in self.records for when in (record.started, record.finished)]
+        return max(ends, default="")
+
+    def _state(self) -> tuple[RunState, str]:
+        outcome = self.pulse.outcome if self.pulse else ""
+        if self.alive and not outcome:
+            planned = moment(self._started)
+            written = self.workspace.plan.stat().st_mtime if self.workspace.plan.exists() else 0.0
+            is_new = planned is not None and written < planned
+            return ("preparing" if is_new or (self.pulse is None and not self.records) else "running"), ""
+        message = self.pulse.message if self.pulse else ""
+        waiting = any(len(self._done(work)) < len(work.directions) for work in self.plan.work)
+        if outcome in ("failed", "stopped"):
+            return ("failed" if outcome == "failed" else "stopped"), message
+        if outcome == "done" and waiting and self.plan.stop_after:
+            return "stopped", f"stopped after {self.plan.stop_after} groups, as asked"
+        if outcome == "done" or not (waiting or not self.plan.work):
+            return "done", ""
+        return "killed", "it ended without a word: killed, or the machine went down"
+
+    def _elapsed_s(self) -> float:
+        begin = moment(self._started)
+        if begin is None:
+            return 0.0
+        end = self.now
+        if not self.alive:
+            end = moment(self.pulse.updated if self.pulse else self._latest) or begin
+        return max(0.0, end - begin)
+
+    def _usage(self) -> Usage:
+        try:
+            free = shutil.disk_usage(self.workspace.root).free
+        except OSError:
+            free = 0
+        pulse = self.pulse or Pulse("", "")
+        return Usage(
+            cpu_s=sum(step.cpu_s for record in self.records for step in record.steps.values()),
+            memory_mb=pulse.memory_mb if self.alive else 0.0,
+            peak_memory_mb=pulse.peak_memory_mb,
+            disk_bytes=pulse.disk_bytes,
+            peak_disk_bytes=pulse.peak_disk_bytes,
+            disk_free_bytes=free,
+        )
+
+    # -- operations and directions -----------------------------------------------------
+
+    def _operation(self, record: Record) -> Operation:
+        state: OperationState = record.status
+        # An earlier run, that was killed, may have left it so.
+        if state == "running" and not (self.alive and record.started >= self._started):
+            state = "interrupted"
+        begin = moment(record.started) or self.now
+        end = self.now if state == "running" else moment(record.finished or self._last_step(record)) or begin
+        return Operation(
+            operation=record.operation,
+            direction=record.direction,
+            state=state,
+            started=record.started,
+            finished="" if record.status == "running" else record.finished,
+            elapsed_s=max(0.0, end - begin),
+            steps_done=len(record.steps),
+            steps_expected=self._expected(record),
+            steps=tuple(
+                RunningStep(name, max(0.0, self.now - (moment(start) or self.now)))
+                for name, start in record.running.items()
+                if state == "running"
+            ),
+            cpu_s=sum(step.cpu_s for step in record.steps.values()),
+            peak_memory_mb=max((step.peak_memory_mb for step in record.steps.values()), default=0.0),
+        )
+
+    @staticmethod
+    def _last_step(record: Record) -> str:
+        return max((step.finished for step in record.steps.values()), default="")
+
+    def _expected(self, record: Record) -> int:
+        """About how many steps: as many as other directions had, else as the plan says."""
+        if record.status == "done":
+            return len(record.steps)
+        counts = [
+            len(other.steps)
+            for other in self.records
+            if other.operation == record.operation and other.status == "done" and other.direction != FIELD
+        ]
+        planned = next((w.steps for w in self.plan.work if w.operation == record.operation), 0)
+        if record.direction == FIELD:
+            return 1
+        about = round(sum(counts) / len(counts)) if counts else planned
+        return max(about, len(record.steps) + len(record.running)) if about else 0
+
+    def _direction(self, planned: PlannedDirection) -> Direction:
+        begun = [o for group in self.begun.values() for o in group if o.direction == planned.name]
+        states: dict[str, OperationState] = {o.operation: o.state for o in begun}
+        names = [work.operation for work in self.plan.work if planned.name in work.directions]
+        names += [name for name in states if name not in names]
+        open_ones = [o for o in begun if o.state != "done"]
+        records = {r.operation: r for r in self.records if r.direction == planned.name}
+        imaged = [r for r in records.values() if _is_image(r.operation) and r.status == "done"]
+        verdict = _verdict(records)
+        return Direction(
+            planned=planned,
+            group=next((n for n, g in enumerate(self.plan.groups, 1) if planned.name in g), 0),
+            status=_status(states, verdict),
+            operations={name: states.get(name, "waiting") for name in sorted(names, key=_order)},
+            current=max(open_ones, key=lambda operation: operation.started, default=None),
+            verdict=verdict,
+            solutions=str(imaged[-1].results.get("solutions", "")) if imaged else "",
+            solutions_of=str(imaged[-1].results.get("solutions_of", "")) if imaged else "",
+        )
+
+    def _done(self, work: Work) -> list[str]:
+        begun = self.begun.get(work.operation, ())
+        return [o.direction for o in begun if o.state == "done" and o.direction in work.directions]
+
+    def _tally(self, work: Work) -> Tally:
+        states = [o.state for o in self.begun.get(work.operation, ()) if o.direction in work.directions]
+        return Tally(
+            work.operation,
+            states.count("done"),
+            len(work.directions),
+            states.count("running"),
+            states.count("failed"),
+        )
+
+
+def _is_image(operation: str) -> bool:
+    return operation.split("_", 1)[0] == "facetimage"
+
+
+def _verdict(records: Mapping[str, Record]) -> Verdict | None:
+    record = records.get("facetselfcal")
+    if record is None or record.status != "done" or "verdict" not in record.results:
+        return None
+    return Verdict.from_json(record.results["verdict"])
+
+
+def _status(states: Mapping[str, OperationState], verdict: Verdict | None) -> Status:
+    found = set(states.values())
+    open_ones: tuple[tuple[OperationState, Status], ...] = (
+        ("running", "processing"), ("failed", "error"), ("interrupted", "interrupted"),
+    )  # fmt: skip
+    for state, status in open_ones:
+        if state in found:
+            return status
+    if any(_is_image(name) for name in states):
+        return "imaged"
+    if verdict is not None and not verdict.good:
+        return "selfcal failed"
+    return "selfcal OK" if any(name in states for name in _CALIBRATING) else "unprocessed"

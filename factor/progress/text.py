@@ -1,0 +1,142 @@
+"""What is going on, as plain lines."""
+
+from __future__ import annotations
+
+from factor.progress.model import Direction, Failure, Operation, Progress
+from factor.progress.words import clock, duration, size, step_count, step_name, time_left
+
+#: Failures that are shown in full; the others are counted.
+_FAILURES_SHOWN = 3
+
+#: Names of directions are cut to this, unless they are asked for in full.
+_NAME_WIDTH = 20
+
+_CELLS = {
+    "waiting": "-",
+    "running": "running",
+    "interrupted": "half done",
+    "done": "done",
+    "failed": "FAILED",
+}
+
+
+def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> list[str]:
+    """A summary, what failed, what runs, and a table of all directions.
+
+    Parameters
+    ----------
+    progress : Progress
+        What is going on.
+    now : float
+        Seconds since 1970.
+    full_names : bool
+        Whether long names of directions are given in full.
+
+    Returns
+    -------
+    list of str
+        Without line ends; what failed comes before the table.
+    """
+    lines = _summary(progress, now)
+    for failure in progress.failures[-_FAILURES_SHOWN:]:
+        lines += ["", *_failure(failure)]
+    more = len(progress.failures) - _FAILURES_SHOWN
+    if more > 0:
+        lines += ["", f"and {more} earlier failures (--json has all)"]
+    if progress.running:
+        lines += ["", *(_running(operation, now) for operation in progress.running)]
+    return [*lines, "", *_table(progress, full_names)]
+
+
+def _summary(progress: Progress, now: float) -> list[str]:
+    lines = [f"{progress.root}: {_state(progress, now)}"]
+    facts = []
+    if progress.groups:
+        facts.append(f"group {progress.group} of {len(progress.groups)}")
+    facts += [f"{t.operation} {t.done}/{t.total}" for t in progress.tallies if t.total]
+    facts += [f"{o.operation} {o.state}" for o in progress.field if o.operation.startswith("fieldmosaic")]
+    return [*lines, ", ".join(facts), _usage(progress)] if facts else [*lines, _usage(progress)]
+
+
+def _state(progress: Progress, now: float) -> str:
+    since = clock(progress.started, now)
+    spent = duration(progress.elapsed_s)
+    left = time_left(progress.estimate)
+    if progress.state == "preparing":
+        return f"checking the input and making chunks, since {since} ({spent})"
+    if progress.state == "running":
+        return f"running since {since} ({spent}), {left or 'no estimate yet'}"
+    if progress.state == "done":
+        return f"done, in {spent}"
+    ended = {"failed": "FAILED", "stopped": "stopped", "killed": "NOT RUNNING"}[progress.state]
+    reason = progress.message.partition("\n")[0]
+    if progress.state == "failed" and progress.failures:
+        reason = ""
+    again = f"; run runfactor {progress.parset or 'PARSET'} to go on" + (f", {left}" if left else "")
+    return f"{ended} after {spent}, at {clock(progress.updated, now)}{': ' if reason else ''}{reason}{again}"
+
+
+def _usage(progress: Progress) -> str:
+    usage = progress.usage
+    facts = [f"CPU {duration(usage.cpu_s)}"]
+    if usage.peak_memory_mb:
+        current = f"{size(usage.memory_mb * 1e6)} now, " if usage.memory_mb else ""
+        facts.append(f"memory {current}{size(usage.peak_memory_mb * 1e6)} at most")
+    if usage.peak_disk_bytes:
+        facts.append(f"disk {size(usage.disk_bytes)} now, {size(usage.peak_disk_bytes)} at most")
+    if usage.disk_free_bytes:
+        facts.append(f"{size(usage.disk_free_bytes)} free")
+    return ", ".join(facts)
+
+
+def _failure(failure: Failure) -> list[str]:
+    where = " ".join(part for part in (failure.operation, failure.direction) if part) or "the run"
+    step = f", step '{failure.step}'" if failure.step else ""
+    lines = [f"FAILED {where}{step}:"]
+    lines += [f"  {line}" for line in failure.message.splitlines()]
+    if failure.log:
+        lines.append(f"  log: {failure.log}")
+    if failure.command:
+        lines += ["  to try it by hand:", failure.command]
+    return [*lines, f"  next: {failure.remedy}"]
+
+
+def _running(operation: Operation, now: float) -> str:
+    step = ", ".join(part for part in (step_count(operation), step_name(operation)) if part)
+    since = f"since {clock(operation.started, now)} ({duration(operation.elapsed_s)})"
+    return f"{operation.operation} {operation.direction}: {step + ', ' if step else ''}{since}"
+
+
+def _table(progress: Progress, full_names: bool) -> list[str]:
+    if not progress.directions:
+        return ["no directions yet"]
+    columns = [t.operation for t in progress.tallies]
+    grouped = bool(progress.groups)
+    head = ["direction", *(["group"] if grouped else []), *columns, "status"]
+    rows = [head]
+    for direction in progress.directions:
+        name = direction.name if full_names else _short(direction.name)
+        group = [str(direction.group or "-")] if grouped else []
+        rows.append([name, *group, *(_cell(direction, column) for column in columns), _status(direction)])
+    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
+
+
+def _cell(direction: Direction, operation: str) -> str:
+    state = direction.operations.get(operation)
+    current = direction.current
+    if state == "running" and current is not None and current.operation == operation and current.fraction:
+        return f"{round(100 * current.fraction)} %"
+    return _CELLS[state] if state else ""
+
+
+def _status(direction: Direction) -> str:
+    borrowed = f", solutions of {direction.solutions_of}" if direction.solutions == "borrowed" else ""
+    failed = direction.verdict is not None and not direction.verdict.good
+    if direction.status == "imaged" and failed:
+        return f"imaged, selfcal failed{borrowed}"
+    return f"{direction.status}{borrowed}"

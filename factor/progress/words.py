@@ -1,0 +1,65 @@
+"""Numbers as a person says them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from factor.progress.estimate import moment
+from factor.progress.model import Estimate, Operation
+
+
+def duration(seconds: float) -> str:
+    """A time span, e.g. ``3 min 20 s``: two units at most."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
+    minutes = round(whole / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(whole / 3600)
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def size(n_bytes: float) -> str:
+    """A size, e.g. ``1.4 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(n_bytes) < 999.5:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000.0
+    return f"{n_bytes:.3g} TB"
+
+
+def clock(text: str, now: float) -> str:
+    """A time as records hold it, here and now: the hour, with the day when it is not today."""
+    when = moment(text)
+    if when is None:
+        return ""
+    local, today = datetime.fromtimestamp(when), datetime.fromtimestamp(now)
+    return f"{local:%H:%M}" if local.date() == today.date() else f"{local:%d %b %H:%M}"
+
+
+def time_left(estimate: Estimate | None) -> str:
+    """An estimate; empty when there is none."""
+    if estimate is None:
+        return ""
+    return f"{'roughly' if estimate.rough else 'about'} {duration(estimate.left_s)} left"
+
+
+def step_count(operation: Operation) -> str:
+    """Which step of about how many; empty when the operation has none."""
+    at = operation.steps_done + (1 if operation.steps else 0)
+    if not operation.steps_expected:
+        return f"step {at}" if at else ""
+    return f"step {at} of about {max(at, operation.steps_expected)}"
+
+
+def step_name(operation: Operation) -> str:
+    """The oldest of the running steps, without the direction's name, and how many run beside it."""
+    if not operation.steps:
+        return ""
+    first = max(operation.steps, key=lambda step: step.elapsed_s)
+    name = first.name.replace(f"{operation.direction}.", "")
+    more = len(operation.steps) - 1
+    return f"{name} (+{more})" if more else name

@@ -1,0 +1,142 @@
+"""What a run is about to do, as a file: for checkfactor, which must not need the data to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from factor.errors import FactorError
+from factor.state.store import read_json, write_json
+from factor.workspace import Workspace
+
+#: Format of the plan's file; a newer one is refused.
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PlannedDirection:
+    """A direction and its facet.
+
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        Position of the calibrator.
+    vertices : tuple of (ra_deg, dec_deg)
+        Corners of the facet, in order, not closed.
+    is_patch, is_target : bool
+        A square around a calibrator outside the field, which is not imaged; a target with a
+        facet of its own, which is not calibrated.
+    flux_jy : float
+        Apparent flux of the calibrator; 0 when it is not known.
+    """
+
+    name: str
+    ra_deg: float
+    dec_deg: float
+    vertices: tuple[tuple[float, float], ...] = ()
+    is_patch: bool = False
+    is_target: bool = False
+    flux_jy: float = 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """One operation of the plan.
+
+    Attributes
+    ----------
+    operation : str
+        Its name, e.g. ``facetimage_c15.0r-1.0t45.0u80.0``.
+    directions : tuple of str
+        What it will be done to.
+    steps : int
+        Roughly the number of its steps for one direction; 0 when it is not known.
+    """
+
+    operation: str
+    directions: tuple[str, ...]
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is about to do.
+
+    Attributes
+    ----------
+    parset : str
+        The run's parset.
+    centre_deg : tuple of float
+        RA and Dec of the field.
+    radius_deg : tuple of float
+        Half axes of the faceting ellipse, east-west and north-south.
+    bands, chunks : int
+        Of the input.
+    groups : tuple of tuple of str
+        Directions that are self-calibrated side by side, group by group.
+    work : tuple of Work
+        The operations, in their order.
+    stop_after : int
+        The group after which the run stops; 0 for none.
+    """
+
+    parset: str
+    centre_deg: tuple[float, float]
+    radius_deg: tuple[float, float]
+    bands: int
+    chunks: int
+    directions: tuple[PlannedDirection, ...]
+    groups: tuple[tuple[str, ...], ...]
+    work: tuple[Work, ...]
+    stop_after: int = 0
+
+
+def save_plan(workspace: Workspace, plan: Plan) -> None:
+    """Write the plan of a run, in place of an earlier one."""
+    write_json(workspace.plan, asdict(plan), PLAN_VERSION)
+
+
+def load_plan(workspace: Workspace) -> Plan | None:
+    """Read the plan of a run.
+
+    Returns
+    -------
+    Plan or None
+        None when there is none yet.
+
+    Raises
+    ------
+    FactorError
+        When it is damaged or of a newer format.
+    """
+    remedy = f"run runfactor again: it writes {workspace.plan} anew"
+    content = read_json(workspace.plan, PLAN_VERSION, remedy)
+    if content is None:
+        return None
+    try:
+        return _plan(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FactorError(f"{workspace.plan} is damaged: wrong or missing entry {error}", remedy) from error
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
+    return Plan(
+        parset=str(content["parset"]),
+        centre_deg=_pair(content["centre_deg"]),
+        radius_deg=_pair(content["radius_deg"]),
+        bands=int(content["bands"]),
+        chunks=int(content["chunks"]),
+        directions=tuple(
+            PlannedDirection(**{**d, "vertices": tuple(map(_pair, d["vertices"]))})
+            for d in content["directions"]
+        ),
+        groups=tuple(tuple(group) for group in content["groups"]),
+        work=tuple(Work(w["operation"], tuple(w["directions"]), int(w["steps"])) for w in content["work"]),
+        stop_after=int(content["stop_after"]),
+    )
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    first, second = values
+    return float(first), float(second)

@@ -96,7 +96,8 @@ def test_missing_parset_leaves_no_traceback() -> None:
 
 @pytest.mark.parametrize(
     ("main", "arguments"),
-    [(checkfactor.main, ["a.parset", "--html", "report"]), (archivefactor.main, ["a.parset", "out", "-d", "all", "-r"]),
+    [(checkfactor.main, ["a.parset", "--html", "report"]),
+     (archivefactor.main, ["a.parset", "out", "-d", "all", "-r"]),
      (unarchivefactor.main, ["archive", "out", "-s"])],
 )
 def test_commands_that_are_not_there_yet(main: object, arguments: list[str],

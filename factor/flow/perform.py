@@ -44,6 +44,8 @@ def perform(
             log.warning("%s: done, but %s; reset it (-r) to do it again", name, "; ".join(reasons))
             return
         log.info("%s: is done again: %s", name, "; ".join(reasons))
+    elif context.record.steps:
+        log.info("%s: goes on, %d of its steps are there", name, len(context.record.steps))
     context.start(settings)
     try:
         context.finish(operate())

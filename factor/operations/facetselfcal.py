@@ -75,11 +75,7 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         )
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy)
-    slow = "/".join(str(plan.solve.solint_slow(chunk.n_slots)) for chunk in field.observation.chunks)
-    log.info(
-        "%s: effective flux %.2f Jy, phases every %d, gains every %s slots, image of %d pixels",
-        facet.name, flux_jy, plan.solve.solint_fast, slow, plan.image_size,
-    )  # fmt: skip
+    log.info("%s: %s", facet.name, plan.describe(field.observation.chunks))
     calibrator, cycles, best = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
     scale = flux_scale(cycles, best)
     solutions = solving.finish(calibrator.target, best.solved, calibrator.preapplied, scale)
@@ -96,8 +92,7 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
     )
     if not verdict.good:
         shutil.rmtree(change.folder, ignore_errors=True)
-    state = "good" if verdict.good else "FAILED"
-    log.info("%s: self-calibration %s: %s", facet.name, state, verdict.explain())
+    _tell(facet, verdict)
     return {
         "verdict": verdict.to_json(),
         "cycles": [cycle.quality.to_json() for cycle in cycles],
@@ -106,6 +101,16 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         "flux_jy": flux_jy,
         "preapplied": calibrator.preapplied.owner if calibrator.preapplied else "",
     }
+
+
+def _tell(facet: Facet, verdict: Verdict) -> None:
+    """Say how a self-calibration was judged, and by which numbers."""
+    if not verdict.good:
+        log.warning("%s: self-calibration FAILED: %s", facet.name, verdict.explain())
+    elif verdict.failures:
+        log.warning("%s: self-calibration taken for good (skip_selfcal_check), though %s",
+                    facet.name, verdict.explain())  # fmt: skip
+    log.info("%s: self-calibration %s: %s", facet.name, "good" if verdict.good else "bad", verdict.numbers())
 
 
 def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Change:

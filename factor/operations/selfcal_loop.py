@@ -207,7 +207,19 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
         if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
             break
     best = max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range)
+    _tell_choice(calibrator, cycles, best)
     return calibrator, cycles, best
+
+
+def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> None:
+    """Say why the loop ended, and which cycle is kept."""
+    reason = f"max_selfcal_loops = {calibrator.field.settings.calibration.max_selfcal_loops} is reached"
+    if len(cycles) > PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
+        reason = f"neither dynamic range nor |min|/max got better by {100 * WORTHWHILE:g} %"
+    log.info(
+        "%s: ends after cycle %d: %s; cycle %d is kept, whose dynamic range of %.0f is the highest with gains",
+        calibrator.name, cycles[-1].number, reason, best.number, best.quality.dynamic_range,
+    )  # fmt: skip
 
 
 def flux_scale(cycles: list[Cycle], best: Cycle) -> float:
@@ -232,9 +244,14 @@ def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, tuple[Cycle, Cycle
         return plain, data, (first, first)
     other = calibrator.take_out()
     second = _image_cycle(calibrator, other, 0, None, "_preapplied")
-    if second.quality.dynamic_range <= first.quality.dynamic_range:
+    better = second.quality.dynamic_range > first.quality.dynamic_range
+    log.info(
+        "%s: the phases of %s are %s first: dynamic range %.0f with them, %.0f without",
+        calibrator.name, calibrator.preapplied.owner, "applied" if better else "not applied",
+        second.quality.dynamic_range, first.quality.dynamic_range,
+    )  # fmt: skip
+    if not better:
         return plain, data, (first, first)
-    log.info("%s: the phases of %s are applied first", calibrator.name, calibrator.preapplied.owner)
     return calibrator, other, (second, first)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from factor.directions.model import Facet
+from factor.observation.model import Chunk
 from factor.operations.base import Field
 from factor.operations.solve_plan import SolvePlan, make_solve_plan
 from factor.tuning.averaging import Averaging, Sampling, choose_averaging
@@ -44,6 +46,22 @@ class SelfcalPlan:
     solve: SolvePlan
     multiscale: bool
     channels_out: int
+
+
+    def describe(self, chunks: Sequence[Chunk]) -> str:
+        """What was chosen, for the log."""
+        solve = self.solve
+        slots = sorted({solve.solint_slow(chunk.n_slots) for chunk in chunks})
+        spans = f"{slots[0]}" if len(slots) == 1 else f"{slots[0]}-{slots[-1]}"
+        minutes = f"{slots[0] * solve.slot_s / 60.0:.3g} min"
+        per = "channel" if solve.per_channel else "band"
+        return (
+            f"effective flux {solve.flux_jy:.2f} Jy: phases every {solve.solint_fast} slots "
+            f"({solve.solint_fast * solve.slot_s:.3g} s), gains per {per} every {spans} slots ({minutes}), "
+            f"{solve.channels} channels a band; images of {self.image_size} pixels"
+            f"{', multiscale' if self.multiscale else ''}, averaged to "
+            f"{self.image_averaging.timestep * solve.slot_s:.3g} s"
+        )
 
 
 def sampling(field: Field) -> Sampling:

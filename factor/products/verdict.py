@@ -80,6 +80,12 @@ class Verdict:
         )
         return cls(checks, bool(content["skipped"]))
 
+    def numbers(self) -> str:
+        """All that was measured, with the limits, on one line."""
+        return ", ".join(
+            f"{c.name} {c.value:.3g} (limit {c.limit:.3g}{' ' if c.unit else ''}{c.unit})" for c in self.checks
+        )
+
     def explain(self) -> str:
         """One line a failed check, or one line that says that all is well."""
         if not self.failures:

@@ -204,10 +204,7 @@ class _Picture:
     def _state(self) -> tuple[RunState, str]:
         outcome = self.pulse.outcome if self.pulse else ""
         if self.alive and not outcome:
-            planned = moment(self._started)
-            written = self.workspace.plan.stat().st_mtime if self.workspace.plan.exists() else 0.0
-            is_new = planned is not None and written < planned
-            return ("preparing" if is_new or (self.pulse is None and not self.records) else "running"), ""
+            return ("preparing" if self._is_preparing() else "running"), ""
         message = self.pulse.message if self.pulse else ""
         waiting = any(len(self._done(work)) < len(work.directions) for work in self.plan.work)
         if outcome in ("failed", "stopped"):
@@ -217,6 +214,14 @@ class _Picture:
         if outcome == "done" or not (waiting or not self.plan.work):
             return "done", ""
         return "killed", "it ended without a word: killed, or the machine went down"
+
+    def _is_preparing(self) -> bool:
+        """Whether the run has not come to its plan yet; an earlier run may have left one."""
+        begin = moment(self._started)
+        try:
+            return begin is not None and self.workspace.plan.stat().st_mtime < begin
+        except OSError:
+            return not self.records
 
     def _elapsed_s(self) -> float:
         begin = moment(self._started)

@@ -59,7 +59,7 @@ def setup(log_file: Path | None, verbosity: int = NORMAL) -> None:
     _LOGGER.addHandler(terminal)
     if log_file is not None:
         file = logging.FileHandler(log_file, encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
         file.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.INFO)
         _LOGGER.addHandler(file)
 

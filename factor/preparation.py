@@ -33,7 +33,11 @@ def plan_observation(settings: Settings, workspace: Workspace, jobs: int) -> tup
     for warning in checked.warnings:
         log.warning(warning)
     plan = plan_chunks(checked.bands, settings.globals.chunk_size_sec)
-    log.info("input: %d bands in %s, %d time chunks", len(checked.bands), settings.globals.dir_ms, len(plan))
+    bands = checked.bands
+    span = f"{bands[0].freqs_hz[0] / 1e6:.1f}-{bands[-1].freqs_hz[-1] / 1e6:.1f} MHz"
+    log.info(
+        "input: %d bands (%s) in %s, %d time chunks", len(bands), span, settings.globals.dir_ms, len(plan)
+    )
     return plan
 
 
@@ -41,7 +45,9 @@ def chunk_observation(plan: tuple[ChunkPlan, ...], workspace: Workspace, jobs: i
     """Make the chunks that are not there yet."""
     needed = bytes_needed(plan, workspace)
     if needed:
-        log.info("making chunks: %.2f GB", needed / 1e9)
+        log.info("making chunks: %.2f GB in %s", needed / 1e9, workspace.chunks)
+    else:
+        log.info("all chunks are there: %s", workspace.chunks)
     return make_chunks(plan, workspace, jobs)
 
 

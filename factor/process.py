@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 from dataclasses import dataclass
 
+from factor import __version__
 from factor.directions.model import Facet
 from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
@@ -13,7 +15,7 @@ from factor.execution.signals import stop_on_signals
 from factor.flow.calibrating import calibrate, finish_subtractions
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
-from factor.flow.plan import note_plan
+from factor.flow.plan import note_plan, tell_done
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.observation.plan import ChunkPlan
@@ -67,8 +69,9 @@ def run(settings: Settings, options: RunOptions) -> None:
     cluster = settings.cluster
     make_folders(workspace, cluster.dir_local, cluster.dir_local_selfcal)
     with run_lock(workspace), stop_on_signals(), heartbeat(workspace), display(workspace):
-        plan = _checked_plan(settings, workspace, tools, jobs)
-        observation = chunk_observation(plan, workspace, jobs)
+        _tell_begin(settings, tools, cpus)
+        chunk_plan = _checked_plan(settings, workspace, tools, jobs)
+        observation = chunk_observation(chunk_plan, workspace, jobs)
         settle_ledgers(workspace, observation)
         field = lay_out(settings, workspace, observation)
         engine = Engine(
@@ -82,8 +85,16 @@ def run(settings: Settings, options: RunOptions) -> None:
             memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
         )
         schedule = Schedule.of(field)
-        note_plan(workspace, field, schedule, options.stop_after)
+        plan = note_plan(workspace, field, schedule, options.stop_after)
+        tell_done(engine.store, plan)
         process(Standing(engine, field), schedule, options.stop_after)
+
+
+def _tell_begin(settings: Settings, tools: environment.Tools, cpus: int) -> None:
+    """Say what runs with what: the first thing that anyone asks who is sent a log."""
+    machine = f"{cpus} CPUs, {total_memory_gb():.0f} GB of memory"
+    log.info("Factor %s with %s, on %s, %s", __version__, settings.path, socket.gethostname(), machine)
+    log.info("tools: %s, %s", tools.dp3, tools.wsclean)
 
 
 def _checked_plan(
@@ -111,13 +122,13 @@ def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> N
     finish_subtractions(standing)
     earlier: tuple[Facet, ...] = ()
     for number, group in enumerate(schedule.groups, 1):
-        names = ", ".join(facet.name for facet in group)
+        names = ", ".join(f.name + (" (done)" if standing.is_subtracted(f) else "") for f in group)
         log.info("group %d of %d: %s", number, len(schedule.groups), names)
         calibrate(standing, group, earlier)
         earlier += group
         if stop_after == number:
-            log.info("stopped after %d groups, as asked; run again without -s to go on", number)
+            log.info("stopped after group %d, as asked; run again without -s to go on", number)
             return
     for imaging in imaging_sets(standing.field.settings):
         image_all(standing, schedule.imaged, imaging)
-    log.info("done")
+    log.info("done: everything is in %s", standing.engine.workspace.results)

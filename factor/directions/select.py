@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,8 @@ from factor.directions.geometry import (
 )
 from factor.directions.model import Direction, Source
 from factor.errors import InputError
+
+log = logging.getLogger("factor.directions")
 
 #: The calibrator's box is this many times as wide as what it holds.
 BOX_MARGIN = 1.2
@@ -94,9 +97,11 @@ def select_directions(
     tried.append(f"{len(groups)} of {len(merged)} groups of them above flux_min_Jy = {limits.flux_min_jy:g}")
     if not groups:
         raise _nothing_left(tried, merged, small, nearby)
+    log.info("choosing directions: %s", "; ".join(tried))
     groups.sort(key=lambda g: (-g.flux_jy, g.ra_deg, g.dec_deg))
     if limits.ndir_max is not None and 0 < limits.ndir_max < len(groups):
         thin = _most_uniform if limits.minimize_nonuniformity else _brightest
+        log.info("ndir_max: %d of these %d groups become directions", limits.ndir_max, len(groups))
         groups = thin(groups, limits.ndir_max)
     extended = [
         s

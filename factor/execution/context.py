@@ -30,6 +30,9 @@ log = logging.getLogger("factor.steps")
 
 _calls = threading.Lock()
 
+#: Length of a fingerprint.
+_DIGEST_LENGTH = 20
+
 Result = TypeVar("Result")
 
 
@@ -106,7 +109,7 @@ class Context:
         """Why a finished operation would come out differently now; empty when it would not."""
         old, new = self.record.settings, _plain(settings)
         return [
-            f"{name} went from {old.get(name)} to {new.get(name)}"
+            _change(name, old.get(name), new.get(name))
             for name in sorted({*old, *new})
             if old.get(name) != new.get(name)
         ]
@@ -286,6 +289,13 @@ class Context:
         )
         with self.engine.workspace.commands_log.open("a") as handle:
             handle.write(text)
+
+
+def _change(name: str, old: Any, new: Any) -> str:
+    """What became of an option, for a person: fingerprints and long lists tell nothing."""
+    if any(len(str(value)) >= _DIGEST_LENGTH for value in (old, new)):
+        return f"{name} changed"
+    return f"{name} went from {old} to {new}"
 
 
 def now() -> str:

@@ -10,6 +10,7 @@ from factor.operations.base import Field
 from factor.operations.facet_imaging import imaging_sets, operation_name
 from factor.operations.selfcal_loop import PHASE_CYCLES
 from factor.state.plan import Plan, PlannedDirection, Work, save_plan
+from factor.state.store import StateStore
 from factor.workspace import FIELD, Workspace
 
 log = logging.getLogger("factor")
@@ -18,12 +19,27 @@ log = logging.getLogger("factor")
 _USUAL_GAIN_CYCLES = 3
 
 
-def note_plan(workspace: Workspace, field: Field, schedule: Schedule, stop_after: int | None) -> None:
+def note_plan(workspace: Workspace, field: Field, schedule: Schedule, stop_after: int | None) -> Plan:
     """Write what the run is about to do; a failure to do so stops nothing."""
+    plan = plan_of(field, schedule, stop_after)
     try:
-        save_plan(workspace, plan_of(field, schedule, stop_after))
+        save_plan(workspace, plan)
     except FactorError as error:
         log.warning("checkfactor will know less of this run: %s", error)
+    return plan
+
+
+def tell_done(store: StateStore, plan: Plan) -> None:
+    """Say what an earlier run has done, and what it has left half done."""
+    for state, verb in (("done", "done already"), ("failed", "failed before, tried again")):
+        counts = []
+        for work in plan.work:
+            records = [store.load(work.operation, direction) for direction in work.directions]
+            number = sum(1 for record in records if record is not None and record.status == state)
+            if number:
+                counts.append(f"{work.operation} {number} of {len(work.directions)}")
+        if counts:
+            log.info("%s: %s", verb, ", ".join(counts))
 
 
 def plan_of(field: Field, schedule: Schedule, stop_after: int | None) -> Plan:

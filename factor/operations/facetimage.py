@@ -56,6 +56,13 @@ class Calibration:
     solutions: Solutions | None
     kind: str
 
+    @property
+    def whose(self) -> str:
+        """Whose solutions these are, in words."""
+        if self.kind == "borrowed" and self.solutions is not None:
+            return f"borrowed from {self.solutions.owner}"
+        return self.kind
+
 
 def restoring_beam(context: Context, field: Field, imaging: ImagingSet) -> RestoringBeam:
     """The one restoring beam of the field: fitted to the point spread function at its centre.
@@ -160,7 +167,7 @@ def run(
     context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
     product = publish_image(context, options.image, facet)
     quality = image_quality(product)
-    log.info("%s: facet image: %s (solutions: %s)", facet.name, quality, calibration.kind)
+    log.info("%s: facet image: %s (solutions: %s)", facet.name, quality, calibration.whose)
     return {
         "image": field.workspace.relative(product),
         "quality": quality.to_json(),

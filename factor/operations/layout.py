@@ -11,7 +11,7 @@ import numpy as np
 
 from factor import __version__
 from factor.directions.facets import make_facets
-from factor.directions.file import read_directions, write_directions
+from factor.directions.file import format_position, read_directions, write_directions
 from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Direction, Facet, Source
 from factor.directions.regions import write_calimage_regions, write_facet_regions
@@ -83,7 +83,8 @@ def lay_out(
     )
     _tell_of_target(target, facets, geometry)
     if keep:
-        _keep_layout(workspace, facets)
+        if _keep_layout(workspace, facets):
+            _tell_facets(facets)
         write_facet_regions(facets, workspace.facets_region)
         boxes = [replace(d, cal_size_deg=INNER_FRACTION * sizes[d.name]) for d in directions]
         write_calimage_regions(boxes, sizes, workspace.calimages_region)
@@ -228,8 +229,21 @@ def _calibrators(
     return {path: select(model, chosen[str(path)]) for path, model in own.items()}
 
 
-def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...]) -> None:
-    """Note the layout, or refuse one that is not that of what was done."""
+def _tell_facets(facets: tuple[Facet, ...]) -> None:
+    """Say where the directions are, and how large their facets."""
+    for facet in facets:
+        direction = facet.direction
+        flux = f"{direction.cal_flux_jy:.2f} Jy" if direction.cal_flux_jy else "flux not given"
+        kind = ", a patch outside the field: calibrated, not imaged" if facet.is_patch else ""
+        log.info(
+            "%s: %s at %s, facet %.2f deg wide%s",
+            facet.name, "a target, not calibrated" if direction.is_target else f"calibrator of {flux}",
+            format_position(direction.ra_deg, direction.dec_deg), facet.width_deg, kind,
+        )  # fmt: skip
+
+
+def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...]) -> bool:
+    """Note the layout, or refuse one that is not that of what was done; tell whether it is new."""
     path = workspace.state / "layout.json"
     layout = {
         facet.name: digest(str([(round(ra, 6), round(dec, 6)) for ra, dec in facet.vertices]))
@@ -246,3 +260,4 @@ def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...]) -> None:
             f"{workspace.state} to begin again with the new facets",
         )
     write_json(path, {"facets": layout}, LAYOUT_VERSION)
+    return kept is None or kept["facets"] != layout

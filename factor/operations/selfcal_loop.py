@@ -217,7 +217,7 @@ def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> No
     if len(cycles) > PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
         reason = f"neither dynamic range nor |min|/max got better by {100 * WORTHWHILE:g} %"
     log.info(
-        "%s: ends after cycle %d: %s; cycle %d is kept, whose dynamic range of %.0f is the highest with gains",
+        "%s: ends after cycle %d: %s; cycle %d is kept: the highest dynamic range with gains (%.0f)",
         calibrator.name, cycles[-1].number, reason, best.number, best.quality.dynamic_range,
     )  # fmt: skip
 

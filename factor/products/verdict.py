@@ -83,7 +83,7 @@ class Verdict:
     def numbers(self) -> str:
         """All that was measured, with the limits, on one line."""
         return ", ".join(
-            f"{c.name} {c.value:.3g} (limit {c.limit:.3g}{' ' if c.unit else ''}{c.unit})" for c in self.checks
+            f"{c.name} {c.value:.3g} (at most {c.limit:.3g} {c.unit}".rstrip() + ")" for c in self.checks
         )
 
     def explain(self) -> str:

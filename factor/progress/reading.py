@@ -210,7 +210,7 @@ class _Picture:
         if outcome in ("failed", "stopped"):
             return ("failed" if outcome == "failed" else "stopped"), message
         if outcome == "done" and waiting and self.plan.stop_after:
-            return "stopped", f"stopped after {self.plan.stop_after} groups, as asked"
+            return "stopped", f"after group {self.plan.stop_after}, as asked"
         if outcome == "done" or not (waiting or not self.plan.work):
             return "done", ""
         return "killed", "it ended without a word: killed, or the machine went down"

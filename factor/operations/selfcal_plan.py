@@ -55,9 +55,10 @@ class SelfcalPlan:
         spans = f"{slots[0]}" if len(slots) == 1 else f"{slots[0]}-{slots[-1]}"
         minutes = f"{slots[0] * solve.slot_s / 60.0:.3g} min"
         per = "channel" if solve.per_channel else "band"
+        fast = f"{solve.solint_fast} slot{'' if solve.solint_fast == 1 else 's'}"
         return (
-            f"effective flux {solve.flux_jy:.2f} Jy: phases every {solve.solint_fast} "
-            f"slot{'' if solve.solint_fast == 1 else 's'} ({solve.solint_fast * solve.slot_s:.3g} s), gains per {per} every {spans} slots ({minutes}), "
+            f"effective flux {solve.flux_jy:.2f} Jy: phases every {fast} "
+            f"({solve.solint_fast * solve.slot_s:.3g} s), gains per {per} every {spans} slots ({minutes}), "
             f"{solve.channels} channels a band; images of {self.image_size} pixels"
             f"{', multiscale' if self.multiscale else ''}, averaged to "
             f"{self.image_averaging.timestep * solve.slot_s:.3g} s"

@@ -102,9 +102,15 @@ class Calibrator:
             name=self.name,
             position=(direction.ra_deg, direction.dec_deg),
             chunks=self.chunks,
-            plan=self.plan.solve,
+            plan=self.plan.solve if self.preapplied is None else self.plan.solve.over_the_whole_band(),
             settings=self.field.settings.calibration,
         )
+
+    @property
+    def most_loops(self) -> int:
+        """Largest number of cycles with slow gains."""
+        settings = self.field.settings.calibration
+        return settings.target_max_selfcal_loops if self.facet.holds_target else settings.max_selfcal_loops
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
@@ -197,7 +203,7 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
     calibrator, data, (first, plain) = _begin(calibrator)
     cycles = [first]
     model = _starting_model(calibrator, first, plain)
-    limit = calibrator.field.settings.calibration.max_selfcal_loops
+    limit = calibrator.most_loops
     for number in range(1, PHASE_CYCLES + limit + 1):
         with_gains = number > PHASE_CYCLES
         label = f"cycle{number:02d}"

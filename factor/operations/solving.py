@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.observation.model import Chunk
 from factor.operations.base import Solutions
-from factor.operations.solve_plan import SolvePlan
+from factor.operations.solve_plan import SolvePlan, TecBlock
 from factor.parset.settings import CalibrationSettings
 from factor.products import combining
+from factor.products.preaverage import average_baselines
 from factor.products.solutionplot import plot_solutions
 from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, SLOW_PHASE
-from factor.tools.dp3 import ApplyCal, DDECal, DP3Run, dp3_command
+from factor.tools.dp3 import ApplyCal, ChannelRange, DDECal, DP3Run, DP3Step, dp3_command
 from factor.tuning.intervals import fast_smoothing_hz
 
 #: What is applied to the data of a direction, in order.
@@ -24,7 +25,8 @@ ALL_SOLTABS = (FAST_PHASE, SLOW_PHASE, SLOW_AMPLITUDE)
 #: Kinds of plots of a direction's solutions.
 PLOTS = ("fast_phase", "slow_phase", "slow_amplitude")
 
-#: How DP3 iterates. With steps of this size so many iterations come within 3e-4 rad of the
+#: How DP3 iterates for phases that are smooth in frequency, and for gains; for TEC and phase
+#: the parset says. With steps of this size so many iterations come within 3e-4 rad of the
 #: solution; for a single direction this algorithm is as accurate as DP3's default and needs
 #: a quarter of its time.
 MAX_ITERATIONS = 30
@@ -34,6 +36,8 @@ ALGORITHM = "directioniterative"
 
 #: Width over which slow gains are smoothed in frequency, Hz: errors of the beam are smooth.
 SLOW_SMOOTHING_HZ = 10e6
+#: The same where they are solved for each channel, to follow what is not smooth.
+CHANNEL_SMOOTHING_HZ = 1e6
 
 Data = dict[str, tuple[Path, ...]]
 Files = tuple[Path, Path]
@@ -102,18 +106,63 @@ def solve(target: Target, data: Data, model: Path, label: str, *, with_gains: bo
 
 def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
     context = target.context
-    solved = {name: context.scratch / f"{name}.{label}.fast.h5" for name in data}
-    context.run(*(_fast(target, mss, model, solved[name]) for name, mss in data.items()))
+    if target.plan.preaveraged:
+        data = _preaveraged(target, data)
+    solves = [
+        solve for chunk in target.chunks for solve in _fast_solves(target, chunk, data[chunk.name], label)
+    ]
+    context.run(*(_fast(target, solve, model) for solve in solves))
     path = context.scratch / f"{target.name}.{label}.fast.h5"
     arguments: dict[str, object] = {
-        "pieces": _pieces(target, solved),
+        "pieces": tuple(solve.piece for solve in solves),
         "direction": target.name,
         "position": target.position,
         "path": path,
     }
     merge = Call(combining.merge_fast, arguments)
-    context.run(Step(f"merge fast phases, {label}", merge, tuple(solved.values()), (path,)))
+    reads = tuple(solve.piece.h5parm for solve in solves)
+    context.run(Step(f"merge fast phases, {label}", merge, reads, (path,)))
     return path
+
+
+def _preaveraged(target: Target, data: Data) -> Data:
+    """Copies of the data for the solver alone, averaged by the length of the baselines."""
+    copies = {
+        name: tuple(ms.with_name(f"{ms.stem}.preaveraged.ms") for ms in mss) for name, mss in data.items()
+    }
+    steps = []
+    for name, mss in data.items():
+        for ms, copy in zip(mss, copies[name], strict=True):
+            average = Call(average_baselines, {"ms": ms, "path": copy, "slot_s": target.plan.slot_s})
+            steps.append(Step(f"average by baseline, {copy.stem}", average, (ms,), (copy,)))
+    target.context.run(*steps)
+    return copies
+
+
+@dataclass(frozen=True)
+class _FastSolve:
+    """One solve of fast phases: of a chunk, or of one of its blocks of TEC and phase."""
+
+    mss: tuple[Path, ...]
+    piece: combining.Piece
+    block: TecBlock | None
+
+
+def _fast_solves(
+    target: Target, chunk: Chunk, mss: tuple[Path, ...], label: str
+) -> tuple[_FastSolve, ...]:
+    stem = target.context.scratch / f"{chunk.name}.{label}.fast"
+    whole = _piece(chunk, stem.with_name(f"{stem.name}.h5"))
+    if not target.plan.tec_edges_hz:
+        return (_FastSolve(mss, whole, None),)
+    return tuple(
+        _FastSolve(
+            mss,
+            replace(whole, h5parm=stem.with_name(f"{stem.name}.block{k}.h5"), freqs_hz=block.freqs_hz),
+            block,
+        )
+        for k, block in enumerate(target.plan.tec_blocks(chunk))
+    )
 
 
 def _solve_slow(target: Target, data: Data, model: Path, fast: Path, label: str) -> Path:
@@ -125,7 +174,7 @@ def _solve_slow(target: Target, data: Data, model: Path, fast: Path, label: str)
     path = context.scratch / f"{target.name}.{label}.h5"
     arguments: dict[str, object] = {
         "fast": fast,
-        "pieces": _pieces(target, slow),
+        "pieces": tuple(_piece(chunk, slow[chunk.name]) for chunk in target.chunks),
         "spline": target.settings.spline_smooth2d,
         "path": path,
     }
@@ -135,11 +184,8 @@ def _solve_slow(target: Target, data: Data, model: Path, fast: Path, label: str)
     return path
 
 
-def _pieces(target: Target, files: dict[str, Path]) -> tuple[combining.Piece, ...]:
-    return tuple(
-        combining.Piece(files[c.name], c.start_mjd_s, c.end_mjd_s, c.night)
-        for c in target.chunks
-    )
+def _piece(chunk: Chunk, h5parm: Path) -> combining.Piece:
+    return combining.Piece(h5parm, chunk.start_mjd_s, chunk.end_mjd_s, chunk.night)
 
 
 def solutions_of(products: Path, direction: str) -> Solutions:
@@ -183,7 +229,8 @@ def finish(
     outputs = (final.h5parm, final.filled)
     context.run(Step("combined solutions", Call(combining.combine_final, arguments), reads, outputs))
     prefix = context.products / f"{name}."
-    pictures = tuple(context.products / f"{name}.make_selfcal_plots_{kind}.png" for kind in PLOTS)
+    kinds = (*PLOTS, "tec") if target.plan.tec_edges_hz else PLOTS
+    pictures = tuple(context.products / f"{name}.make_selfcal_plots_{kind}.png" for kind in kinds)
     plot = Call(plot_solutions, {"h5parm": final.h5parm, "prefix": prefix})
     context.run(Step("plots of the solutions", plot, (final.h5parm,), pictures))
     return final
@@ -232,18 +279,37 @@ def _ddecal(target: Target, problem: _Problem, h5parm: Path) -> DDECal:
     )
 
 
-def _fast(target: Target, mss: tuple[Path, ...], model: Path, h5parm: Path) -> Step:
-    plan = target.plan
+def _fast(target: Target, solve: _FastSolve, model: Path) -> Step:
+    plan, h5parm = target.plan, solve.piece.h5parm
     smoothing_hz = fast_smoothing_hz(plan.flux_jy)
     problem = _Problem("scalarphase", model, plan.solint_fast, plan.channels, smoothing_hz)
-    run = DP3Run(mss, "DATA", (_ddecal(target, problem, h5parm),), None, (h5parm,))
-    return _solve_step(target, "fast phases", run)
+    steps: tuple[DP3Step, ...] = (_ddecal(target, problem, h5parm),)
+    if solve.block is not None:
+        # One TEC for all channels that DP3 sees, whatever nchan.
+        problem = _Problem("tecandphase", model, plan.solint_fast, 1, 0.0)
+        channels = ChannelRange(solve.block.start, solve.block.count)
+        steps = (channels, _with_tec(target.settings, _ddecal(target, problem, h5parm)))
+    return _solve_step(target, "fast phases", DP3Run(solve.mss, "DATA", steps, None, (h5parm,)))
+
+
+def _with_tec(settings: CalibrationSettings, ddecal: DDECal) -> DDECal:
+    """A solve with the parset's options for TEC and phase."""
+    return replace(
+        ddecal,
+        maxiter=settings.maxiter,
+        tolerance=settings.tolerance,
+        stepsize=settings.stepsize,
+        approximatetec=settings.approximatetec,
+        maxapproxiter=settings.maxapproxiter,
+    )
 
 
 def _slow(target: Target, chunk: Chunk, mss: tuple[Path, ...], model: Path, h5parms: Files) -> Step:
     plan = target.plan
-    nchan = 1 if plan.per_channel else plan.channels
-    problem = _Problem("diagonal", model, plan.solint_slow(chunk.n_slots), nchan, SLOW_SMOOTHING_HZ)
+    nchan, smoothing_hz = plan.channels, SLOW_SMOOTHING_HZ
+    if plan.per_channel:
+        nchan, smoothing_hz = 1, CHANNEL_SMOOTHING_HZ
+    problem = _Problem("diagonal", model, plan.solint_slow(chunk.n_slots), nchan, smoothing_hz)
     fast, slow = h5parms
     steps = (ApplyCal(fast, PHASES), _ddecal(target, problem, slow))
     return _solve_step(target, "slow gains", DP3Run(mss, "DATA", steps, None, (slow,)))

@@ -67,19 +67,23 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            "image) is repeated. It ends earlier when neither the dynamic range nor the "
            "ratio of the deepest negative to the peak improves by 1.25 %.", minimum=1),
     Option("target_max_selfcal_loops", Kind.INT, 10,
-           "The same for the facet that holds the target.", minimum=1, implemented=False),
+           "The same for the facet that holds the target.", minimum=1),
     Option("preapply_first_cal_phases", Kind.BOOL, True,
-           "Apply the phases of the first good direction before the later ones are solved."),
+           "Apply the phases of the first good direction before the later ones are solved, "
+           "where that makes their first image better."),
     Option("preaverage_flux_Jy", Kind.FLOAT, 1.0,
            "Apparent flux density of the calibrator below which the fast phases are solved "
-           "on data averaged in time, the more the shorter the baseline.",
-           unit="Jy", minimum=0, implemented=False),
+           "in every time slot, on a copy of the data averaged in time, the more the shorter "
+           "the baseline. 0 for never.",
+           unit="Jy", minimum=0),
     Option("multires_selfcal", Kind.BOOL, False,
            "Begin self-calibration at a resolution of 20 arcsec and sharpen it in stages.",
            old_names=("multiscale_selfcal",), implemented=False),
     Option("TEC_block_MHz", Kind.FLOAT, 10.0,
-           "Width of the blocks in frequency that get one TEC and phase each.",
-           unit="MHz", minimum=2, implemented=False),
+           "Largest width of the blocks in frequency that get one TEC and phase each, with "
+           "``phase_solver = tecandphase``. After another direction's phases one TEC and "
+           "phase is solved over the whole band.",
+           unit="MHz", minimum=2),
     Option("peel_flux_Jy", Kind.FLOAT, 25.0,
            "Apparent flux density above which a calibrator is peeled with a given model "
            "instead of being self-calibrated.", unit="Jy", above=0, implemented=False),
@@ -92,23 +96,28 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            "Apparent flux density above which the slow gains are solved for all four "
            "correlations. Needs ``spline_smooth2D``.", unit="Jy", above=0, implemented=False),
     Option("approximatetec", Kind.BOOL, True,
-           "Begin TEC solves with a coarse search.", implemented=False),
+           "Begin solves with tecandphase by an approximation: phases that are smooth in "
+           "frequency."),
     Option("maxapproxiter", Kind.INT, 50,
-           "Largest number of iterations of that search.", minimum=1, implemented=False),
+           "Largest number of iterations of that approximation.", minimum=1),
     Option("maxiter", Kind.INT, 75,
-           "Largest number of iterations of a solve with tecandphase.", minimum=1,
-           implemented=False),
+           "Largest number of iterations of a solve with tecandphase. Solves for phases that "
+           "are smooth in frequency (scalarphase) and for slow gains have iterations of their "
+           "own: at most 30, with a step of 0.2, to a change of 0.001.", minimum=1),
     Option("propagatesolutions", Kind.BOOL, True,
            "Start each solution interval from the solutions of the one before."),
     Option("stepsize", Kind.FLOAT, 0.02, "Step of the iterations of a solve with tecandphase.",
-           above=0, maximum=1, implemented=False),
+           above=0, maximum=1),
     Option("tolerance", Kind.FLOAT, 1e-8,
-           "Relative change at which a solve with tecandphase counts as converged.",
-           above=0, maximum=0.1, implemented=False),
+           "Relative change at which a solve with tecandphase counts as converged. The "
+           "default is hardly ever reached, and every solve takes ``maxiter`` iterations: "
+           "0.001 is several times as fast.",
+           above=0, maximum=0.1),
     Option("phase_solver", Kind.CHOICE, "scalarphase",
-           "What the fast phases are solved for: ``scalarphase``, a phase per channel that "
-           "is smooth in frequency, or ``tecandphase``, a TEC and a phase per block.",
-           choices=("scalarphase", "tecandphase"), implemented=False),
+           "What the fast phases are solved for: ``scalarphase``, a phase per band that "
+           "is smooth in frequency, or ``tecandphase``, a TEC and a phase per block "
+           "(``TEC_block_MHz``).",
+           choices=("scalarphase", "tecandphase")),
     Option("astrometry_catalogue", Kind.FILE, None,
            "Table with columns RA, Dec and flux that anchors the positions of the starting "
            "models.", default_text="none", implemented=False),

@@ -6,25 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from factor.products.filling import fill
 from factor.products.merging import combine, concatenate_times, sum_phases
 from factor.products.normalising import normalisation_factor, scale_amplitudes
+from factor.products.referencing import choose_reference
 from factor.products.smoothing import smooth_gains
 from factor.products.solutions import (
     AMPLITUDE,
     FAST_PHASE,
     PHASE,
     SLOW_PHASE,
+    TEC_NAME,
     Soltab,
     read_frame,
     read_soltabs,
     write_h5parm,
 )
+from factor.products.tec import read_tec, relative
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The solve of one chunk.
+    """The solve of one chunk, or of one block of frequency of it.
 
     Attributes
     ----------
@@ -34,31 +39,38 @@ class Piece:
         Times of the data.
     night : int
         Night of the chunk.
+    freqs_hz : tuple of float
+        For TEC and phase: the frequencies at which the block's phases are wanted.
     """
 
     h5parm: Path
     start_mjd_s: float
     end_mjd_s: float
     night: int
+    freqs_hz: tuple[float, ...] = ()
 
 
-def _joined(pieces: Sequence[Piece], name: str) -> Soltab:
+def _joined(pieces: Sequence[Piece], soltabs: Sequence[Soltab]) -> Soltab:
     return concatenate_times(
-        [read_soltabs(piece.h5parm)[name] for piece in pieces],
+        soltabs,
         [(piece.start_mjd_s, piece.end_mjd_s) for piece in pieces],
         [piece.night for piece in pieces],
     )
 
 
+def _read(pieces: Sequence[Piece], name: str) -> Soltab:
+    return _joined(pieces, [read_soltabs(piece.h5parm)[name] for piece in pieces])
+
+
 def merge_fast(
     pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path
 ) -> None:
-    """Join the fast phases of all chunks.
+    """Join the fast phases of all chunks (and blocks of frequency).
 
     Parameters
     ----------
     pieces : sequence of Piece
-        One per chunk.
+        One per chunk, or per chunk and block.
     direction : str
         Name of the direction.
     position : (ra_deg, dec_deg)
@@ -66,11 +78,17 @@ def merge_fast(
     path : Path
         H5parm to write.
     """
-    fast = _joined(pieces, FAST_PHASE)
+    tec = None
+    if pieces[0].freqs_hz:
+        parts = [read_tec(piece.h5parm, np.array(piece.freqs_hz)) for piece in pieces]
+        fast = _joined(pieces, [phase for phase, _ in parts])
+        tec = relative(_joined(pieces, [part for _, part in parts]), choose_reference(fast))
+    else:
+        fast = _read(pieces, FAST_PHASE)
     frame = replace(
         read_frame(pieces[0].h5parm), direction=direction, ra_deg=position[0], dec_deg=position[1]
     )
-    combine(path, frame, fast)
+    combine(path, frame, fast, tec=tec)
 
 
 def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, path: Path) -> None:
@@ -88,11 +106,12 @@ def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, path: Path) -> N
         H5parm to write.
     """
     amplitude, phase = smooth_gains(
-        _joined(pieces, "amplitude000"), _joined(pieces, "phase000"), smooth_2d=spline
+        _read(pieces, "amplitude000"), _read(pieces, "phase000"), smooth_2d=spline
     )
     slow = {AMPLITUDE: amplitude} | ({} if phase is None else {PHASE: phase})
     slow = scale_amplitudes(slow, normalisation_factor(amplitude))
-    combine(path, read_frame(fast), read_soltabs(fast)[FAST_PHASE], slow)
+    earlier = read_soltabs(fast)
+    combine(path, read_frame(fast), earlier[FAST_PHASE], slow, earlier.get(TEC_NAME))
 
 
 def combine_final(
@@ -118,7 +137,7 @@ def combine_final(
     soltabs = read_soltabs(own)
     if preapplied is not None:
         donor = read_soltabs(preapplied)
-        for name in (FAST_PHASE, SLOW_PHASE):
+        for name in (FAST_PHASE, SLOW_PHASE, TEC_NAME):
             if name in soltabs and name in donor:
                 soltabs[name] = sum_phases(soltabs[name], donor[name], slot_s)
     soltabs = scale_amplitudes(soltabs, gain)

@@ -17,6 +17,8 @@ from factor.products.solutions import (
     PHASE,
     SLOW_AMPLITUDE,
     SLOW_PHASE,
+    TEC,
+    TEC_NAME,
     Array,
     Frame,
     Soltab,
@@ -138,7 +140,7 @@ def sample(soltab: Soltab, times: Array, freqs: Array) -> Soltab:
 
 
 def sum_phases(own: Soltab, donor: Soltab, slot_s: float | None = None) -> Soltab:
-    """The total of phases solved on data to which other phases had been applied.
+    """The total of phases (or TECs) solved on data to which other phases had been applied.
 
     The result is on a grid that has every edge of both grids' cells in time (its step is
     the greatest common divisor of theirs, unless that is a tiny part of both), and the
@@ -166,7 +168,7 @@ def sum_phases(own: Soltab, donor: Soltab, slot_s: float | None = None) -> Solta
         if ant in other.ants:
             added = other.values[:, :, other.ants.index(ant)]
             values[:, :, i] += added if own.pols is None or added.ndim > 2 else added[..., None]
-    return replace(mine, values=wrap(values))
+    return replace(mine, values=values if own.kind == TEC else wrap(values))
 
 
 def _common_times(own: Array, donor: Array, slot_s: float | None) -> Array:
@@ -238,7 +240,11 @@ def _interpolate(kind: str, times: Array, values: Array, grid: Array) -> Array:
 
 
 def combine(
-    path: Path, frame: Frame, fast: Soltab, slow: Mapping[str, Soltab] | None = None
+    path: Path,
+    frame: Frame,
+    fast: Soltab,
+    slow: Mapping[str, Soltab] | None = None,
+    tec: Soltab | None = None,
 ) -> tuple[str, ...]:
     """Write a direction's solutions to one H5parm for correcting and for predicting.
 
@@ -253,6 +259,8 @@ def combine(
     slow : mapping of kind to Soltab, optional
         Slow ``phase`` and ``amplitude``, written as ``phase001`` and ``amplitude000`` and
         interpolated in time (`refine`).
+    tec : Soltab, optional
+        The TEC in the fast phases, written as ``tec000`` for whoever wants to see it.
 
     Returns
     -------
@@ -267,5 +275,6 @@ def combine(
         soltabs[SLOW_PHASE] = refine(phase)
     if AMPLITUDE in slow:
         soltabs[SLOW_AMPLITUDE] = refine(cleaned(slow[AMPLITUDE]))
-    write_h5parm(path, soltabs, frame)
+    shown = {} if tec is None else {TEC_NAME: tec}
+    write_h5parm(path, soltabs | shown, frame)
     return tuple(soltabs)

@@ -13,6 +13,7 @@ from factor.products.referencing import choose_reference, rereference
 from factor.products.solutions import (
     AMPLITUDE,
     PHASE,
+    TEC,
     Array,
     Soltab,
     read_soltabs,
@@ -25,6 +26,7 @@ TITLES = {
     (PHASE, True): ("slow_phase", "slow phase"),
     (AMPLITUDE, False): ("amplitude", "amplitude"),
     (AMPLITUDE, True): ("slow_amplitude", "slow amplitude"),
+    (TEC, False): ("tec", "TEC"),
 }
 COLUMNS = 8
 COLOURS = ("#1f5fa8", "#d1701c", "#2f8f5b", "#8c4ba8")
@@ -101,7 +103,7 @@ def _decorate(figure: Any, heading: str, soltab: Soltab) -> None:
     height = figure.get_figheight()
     figure.suptitle(heading, x=0.5, y=1.0 - 0.16 / height, fontsize=13, va="top")
     figure.text(0.5, 0.12 / height, f"hours since MJD {soltab.times[0] / 86400.0:.4f}", ha="center")
-    unit = "phase (degrees)" if soltab.kind == PHASE else "amplitude"
+    unit = {PHASE: "phase (degrees)", TEC: "TEC (TECU)"}.get(soltab.kind, "amplitude")
     figure.text(0.006, 0.5, unit, rotation=90, va="center")
     for i, pol in enumerate(soltab.pols or ()):
         figure.text(0.90 + 0.03 * i, 1.0 - 0.3 / height, pol, color=COLOURS[i % len(COLOURS)], fontsize=12)
@@ -114,6 +116,9 @@ def _limits(soltab: Soltab) -> tuple[float, float]:
     if soltab.kind == PHASE:
         return -180.0, 180.0
     values = soltab.values[soltab.good]
+    if soltab.kind == TEC:
+        reach = 1.1 * float(np.percentile(np.abs(values), 99.5)) if len(values) else 1.0
+        return -reach - 1e-3, reach + 1e-3
     if not len(values):
         return 0.0, 2.0
     low, high = np.percentile(values, (0.5, 99.5))

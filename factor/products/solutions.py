@@ -23,11 +23,14 @@ Array = NDArray[np.float64]
 
 PHASE = "phase"
 AMPLITUDE = "amplitude"
+TEC = "tec"
 
 #: Names of the soltabs of combined solutions.
 FAST_PHASE = "phase000"
 SLOW_PHASE = "phase001"
 SLOW_AMPLITUDE = "amplitude000"
+#: TEC of the fast phases, for users: it is part of the fast phases that are applied.
+TEC_NAME = "tec000"
 
 SOLSET = "sol000"
 H5PARM_VERSION = "1.0"
@@ -53,7 +56,7 @@ class Soltab:
     Attributes
     ----------
     kind : str
-        ``phase`` (rad) or ``amplitude``.
+        ``phase`` (rad), ``amplitude`` or ``tec`` (TECU).
     times : ndarray, (time,)
         Middles of the cells, MJD in seconds, increasing.
     freqs : ndarray, (freq,)
@@ -213,7 +216,7 @@ def _wild(soltab: Soltab, good: NDArray[np.bool_]) -> tuple[str, ...]:
 
 
 def read_soltabs(path: Path) -> dict[str, Soltab]:
-    """Read the phases and amplitudes of an H5parm's first solset, by name of the soltab.
+    """Read the phases, amplitudes and TECs of an H5parm's first solset, by name of the soltab.
 
     Raises
     ------
@@ -226,7 +229,7 @@ def read_soltabs(path: Path) -> dict[str, Soltab]:
     try:
         with tables.open_file(str(path), "r") as h5:
             for group in _solset(h5, path)._f_iter_nodes("Group"):
-                if str(group._v_title) in (PHASE, AMPLITUDE):
+                if str(group._v_title) in (PHASE, AMPLITUDE, TEC):
                     soltabs[str(group._v_name)] = _read_soltab(group, path)
     except (tables.exceptions.HDF5ExtError, tables.exceptions.NodeError, OSError) as error:
         raise FactorError(

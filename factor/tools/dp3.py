@@ -125,6 +125,17 @@ class PreFlag:
 
 
 @dataclass(frozen=True)
+class ChannelRange:
+    """Keep some channels only."""
+
+    startchan: int
+    nchan: int
+
+    def options(self) -> dict[str, object]:
+        return {"type": "filter", "startchan": self.startchan, "nchan": self.nchan}
+
+
+@dataclass(frozen=True)
 class DDECal:
     """Solve for one direction."""
 
@@ -142,6 +153,9 @@ class DDECal:
     stepsize: float
     propagatesolutions: bool
     solveralgorithm: str = "directionsolve"
+    approximatetec: bool | None = None
+    """Whether TEC solves begin with an approximation; None for other solves."""
+    maxapproxiter: int = 0
 
     def options(self) -> dict[str, object]:
         options: dict[str, object] = {
@@ -162,10 +176,13 @@ class DDECal:
         }
         if self.smoothnessconstraint:
             options["smoothnessconstraint"] = self.smoothnessconstraint
+        if self.approximatetec is not None:
+            options["approximatetec"] = self.approximatetec
+            options["maxapproxiter"] = self.maxapproxiter
         return options
 
 
-DP3Step = Predict | H5ParmPredict | ApplyCal | PhaseShift | Average | PreFlag | DDECal
+DP3Step = Predict | H5ParmPredict | ApplyCal | PhaseShift | Average | PreFlag | ChannelRange | DDECal
 
 
 #: Bits of a compressed visibility's real or imaginary part: its error is 7e-4 of the data's rms.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 
 #: Flux (Jy, four bands) for which the fast phases are solved every 16 s.
 REFERENCE_FLUX_JY = 1.4
@@ -10,6 +13,8 @@ LONGEST_FAST_S = 16.0
 SLOW_AT_REFERENCE_S = 1200.0
 SHORTEST_SLOW_S = 240.0
 LONGEST_SLOW_S = 1200.0
+#: Channels from which a TEC and a phase can be told apart.
+FEWEST_TEC_CHANNELS = 2
 
 
 def effective_flux_jy(peak_jy: float, total_jy: float) -> float:
@@ -37,6 +42,31 @@ def fast_smoothing_hz(flux_jy: float) -> float:
     costs more than the slope that such a kernel flattens.
     """
     return min(15e6, max(5e6, 5e6 * REFERENCE_FLUX_JY / max(flux_jy, 1e-6)))
+
+
+def tec_block_edges_hz(lowest_hz: float, highest_hz: float, block_hz: float) -> tuple[float, ...]:
+    """Edges of equal blocks of frequency, no wider than ``block_hz``, that fill a band."""
+    n_blocks = max(1, math.ceil((highest_hz - lowest_hz) / block_hz - 1e-6))
+    width = (highest_hz - lowest_hz) / n_blocks
+    return tuple(lowest_hz + i * width for i in range(n_blocks + 1))
+
+
+def tec_blocks(freqs_hz: Sequence[float], edges_hz: Sequence[float]) -> tuple[tuple[int, int], ...]:
+    """First channel and number of channels of each block between edges, by its channels.
+
+    Channels are sorted. A block with one channel alone, too few for a TEC and a phase,
+    joins the one before (the first the one after); one without any is left out.
+    """
+    inner = edges_hz[1:-1]
+    starts = [0, *(bisect_left(freqs_hz, edge) for edge in inner), len(freqs_hz)]
+    blocks: list[tuple[int, int]] = []
+    for start, stop in itertools.pairwise(starts):
+        if blocks and (stop - start < FEWEST_TEC_CHANNELS or blocks[-1][1] < FEWEST_TEC_CHANNELS):
+            first, count = blocks.pop()
+            blocks.append((first, count + stop - start))
+        elif stop > start:
+            blocks.append((start, stop - start))
+    return tuple(blocks)
 
 
 def slow_interval_slots(flux_jy: float, slot_s: float, n_slots: int) -> int:

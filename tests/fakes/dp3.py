@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factor.products.solutions import AMPLITUDE, PHASE, Frame, Soltab, read_soltabs, write_h5parm
+from factor.products.solutions import AMPLITUDE, PHASE, TEC, Frame, Soltab, read_soltabs, write_h5parm
 from factor.tools.environment import prepare
 
 
@@ -140,7 +140,10 @@ def _solve(data: Data, options: dict[str, str]) -> None:
     n_times, n_freqs = -(-len(data.times) // solint), -(-len(data.freqs) // nchan)
     times = data.times[0] - slot_s / 2 + solint * slot_s * (np.arange(n_times) + 0.5)
     freqs = np.array([data.freqs[i * nchan : (i + 1) * nchan].mean() for i in range(n_freqs)])
-    diagonal = options["mode"] == "diagonal"
+    mode = options["mode"]
+    diagonal, with_tec = mode == "diagonal", mode == "tecandphase"
+    if with_tec:
+        n_freqs, freqs = 1, data.freqs.mean(keepdims=True)
     shape = (n_times, n_freqs, len(data.ants), *((2,) if diagonal else ()))
     pols = ("XX", "YY") if diagonal else None
 
@@ -152,6 +155,8 @@ def _solve(data: Data, options: dict[str, str]) -> None:
     soltabs = {"phase000": soltab(PHASE, random.normal(0, 0.2, shape))}
     if diagonal:
         soltabs["amplitude000"] = soltab(AMPLITUDE, np.exp(random.normal(0, 0.05, shape)))
+    if with_tec:
+        soltabs["tec000"] = soltab(TEC, random.normal(0, 0.05, shape))
     positions = {ant: (3.8e6 + 1e3 * i, 4.6e5, 5.06e6) for i, ant in enumerate(data.ants)}
     name = options["directions"].strip("[]")
     write_h5parm(Path(options["h5parm"]), soltabs, Frame(name, 0.0, 0.0, positions))
@@ -176,6 +181,14 @@ def _perform(data: Data, options: dict[str, str]) -> Data:
         flags = data.flags.copy()
         flags[:, 0] = True
         return replace(data, flags=flags)
+    if kind == "filter":
+        chosen = slice(int(options["startchan"]), int(options["startchan"]) + int(options["nchan"]))
+        return replace(
+            data,
+            values=data.values[:, :, chosen],
+            flags=data.flags[:, :, chosen],
+            freqs=data.freqs[chosen],
+        )
     if kind == "averager":
         return _average(data, int(options["freqstep"]), int(options["timestep"]))
     if kind == "ddecal":

@@ -65,7 +65,7 @@ def write_parset(folder: Path, data: Path, **changes: str) -> Path:
     """Write a parset whose working directory is ``folder/work``."""
     sections = {
         "global": {"dir_working": str(folder / "work"), "dir_ms": str(data), "chunk_size_sec": "1200"},
-        "calibration": {"max_selfcal_loops": "1"},
+        "calibration": {"max_selfcal_loops": "1", "preaverage_flux_jy": "0"},
         "imaging": {"selfcal_cellsize_arcsec": "12"},
         "directions": {"directions_file": str(data / "directions.txt"), "faceting_radius_deg": "0.6",
                        "check_edges": "False"},

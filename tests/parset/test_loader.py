@@ -206,7 +206,7 @@ def test_strict_makes_unknown_names_errors() -> None:
 @pytest.mark.parametrize(
     ("section", "line", "remedy"),
     [
-        ("calibration", "phase_solver = tecandphase", "remove it or set it to scalarphase"),
+        ("imaging", "idg_mode = gpu", "remove it or set it to cpu"),
         ("calibration", "astrometry_catalogue = my.parset", "remove it"),
         ("imaging", "automask_facet_image = False", "remove it or set it to True"),
     ],

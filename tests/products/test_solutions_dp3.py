@@ -9,10 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from factor.products.combining import Piece, combine_final, merge_fast
 from factor.products.filling import fill
 from factor.products.merging import combine, sample
+from factor.products.preaverage import average_baselines
 from factor.products.solutions import AMPLITUDE, PHASE, Array, Frame, Soltab, read_soltabs, write_h5parm
-from factor.tools.dp3 import ApplyCal, DP3Run, H5ParmPredict, Predict, dp3_command
+from factor.products.tec import PHASE_PER_TECU
+from factor.tools.dp3 import (
+    ApplyCal,
+    ChannelRange,
+    DDECal,
+    DP3Run,
+    DP3Step,
+    H5ParmPredict,
+    Predict,
+    dp3_command,
+)
 from factor.tools.environment import find_tools, prepare
 from factor.tools.runner import run
 
@@ -56,6 +68,12 @@ class Field:
         self.skymodel.write_text(SKY)
         self.frame = Frame(NAME, RA_DEG, DEC_DEG, {s.name: tuple(s.position) for s in stations})
         self.model = self.dp3("empty.ms", Predict(self.skymodel, "replace"), "model.ms")
+
+    def solve(self, msin: str, *steps: DP3Step, h5parm: Path) -> None:
+        """Run a solve."""
+        task = DP3Run((self.root / msin,), "DATA", steps, None, (h5parm,))
+        result = run(dp3_command(self.tools, task), self.root / "log", self.root / "log")
+        assert not result.error, result.error
 
     def dp3(self, msin: str, step: Predict | ApplyCal | H5ParmPredict, msout: str) -> tuple[Array, Array]:
         """DATA and FLAG of a run, (slot, baseline, channel, correlation)."""
@@ -147,3 +165,62 @@ def test_dp3_takes_the_nearest_solution(field: Field) -> None:
     data, _ = field.dp3("empty.ms", predict, "sparse.ms")
     expected, _ = field.expected({"phase000": sparse})
     assert np.abs(data - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def _ionosphere(field: Field, phase_at_hz: float) -> Soltab:
+    """Phases of stations under a slowly varying TEC, and of their clocks at one frequency."""
+    minutes = (field.times - field.times[0]) / 60.0
+    k = np.arange(len(field.ants))
+    tec = 0.02 * k * np.sin(0.5 * minutes[:, None] + k)
+    clock = 0.2 * np.sign(phase_at_hz - FREQS)[:, None] * (k > 3)
+    values = PHASE_PER_TECU * tec[:, None] / FREQS[:, None] + clock
+    return Soltab(PHASE, field.times, FREQS, field.ants, None, values, np.ones(values.shape))
+
+
+def test_tec_of_two_blocks_corrects_as_phases(field: Field) -> None:
+    """TEC and phase of each block, on one axis, take out what DP3 put in; the TEC is kept."""
+    true = _ionosphere(field, FREQS[4] - 1.0)
+    write_h5parm(field.root / "true.h5", {"phase000": true}, field.frame)
+    predict = H5ParmPredict(field.skymodel, "replace", field.root / "true.h5", ("phase000",), NAME)
+    field.dp3("empty.ms", predict, "ionosphere.ms")
+    pieces = []
+    start, end = field.times[0] - INTERVAL_S / 2, field.times[-1] + INTERVAL_S / 2
+    for block in range(2):
+        h5parm = field.root / f"block{block}.h5"
+        ddecal = DDECal(
+            h5parm, field.skymodel, "tecandphase", (NAME,), 1, 1, 0.0, 0.0, 75, 1e-4, 0.2, True,
+            approximatetec=True, maxapproxiter=50,
+        )  # fmt: skip
+        field.solve("ionosphere.ms", ChannelRange(4 * block, 4), ddecal, h5parm=h5parm)
+        channels = FREQS[4 * block : 4 * block + 4]
+        pieces.append(Piece(h5parm, start, end, 0, tuple(channels)))
+    merge_fast(pieces, NAME, (RA_DEG, DEC_DEG), field.root / "tec.h5")
+    combine_final(
+        field.root / "tec.h5", None, INTERVAL_S, 1.0, field.root / "final.h5", field.root / "final_filled.h5"
+    )
+    soltabs = read_soltabs(field.root / "final.h5")
+    assert soltabs["tec000"].shape == (N_SLOTS, 2, 6)
+    data, flags = field.dp3("ionosphere.ms", ApplyCal(field.root / "final.h5", ("phase000",)), "tec.ms")
+    assert not flags.any()
+    error = np.angle(data[..., 0] / field.model[0][..., 0])
+    assert np.sqrt(np.mean(error**2)) < 0.03
+
+
+def test_averaging_by_baseline_keeps_grid_flags_and_source(field: Field) -> None:
+    """The solver's copy has the rows, flags and mean of the data, with less noise."""
+    from casacore.tables import table
+
+    field.dp3("model.ms", Predict(field.skymodel, "replace"), "noisy.ms")
+    with table(str(field.root / "noisy.ms"), readonly=False, ack=False) as ms:
+        shape = ms.getcol("DATA").shape
+        noise = np.random.default_rng(1).normal(size=(2, *shape)).astype(np.float32)
+        ms.putcol("DATA", 2.0 + noise[0] + 1j * noise[1])
+        before = ms.getcol("DATA")
+    average_baselines(field.root / "noisy.ms", field.root / "averaged.ms", INTERVAL_S)
+    with table(str(field.root / "averaged.ms"), ack=False) as ms:
+        after, flags = ms.getcol("DATA"), ms.getcol("FLAG")
+    with table(str(field.root / "noisy.ms"), ack=False) as ms:
+        np.testing.assert_array_equal(ms.getcol("DATA"), before)
+        np.testing.assert_array_equal(ms.getcol("FLAG"), flags)
+    assert after.std() < 0.7 * before.std()
+    assert abs(after.mean() - before.mean()) < 0.01

@@ -10,7 +10,7 @@ import pytest
 
 from factor.products.merging import combine, concatenate_times, refine, sample, sum_phases
 from factor.products.referencing import choose_reference, rereference
-from factor.products.solutions import AMPLITUDE, PHASE, Array, Frame, Soltab, read_soltabs, wrap
+from factor.products.solutions import AMPLITUDE, PHASE, TEC, Array, Frame, Soltab, read_soltabs, wrap
 
 ANTS = ("RS305HBA", "CS001HBA0", "CS002HBA0", "RS106HBA")
 START = 5e9
@@ -217,3 +217,13 @@ def test_parts_of_different_kinds_are_refused() -> None:
         concatenate_times([one, replace(one, kind=AMPLITUDE)])
     with pytest.raises(ValueError, match="no solutions"):
         concatenate_times([])
+
+
+def test_the_total_tec_is_a_sum_that_is_not_wrapped() -> None:
+    """A TEC over the whole band adds to that of each of the donor's blocks, as numbers."""
+    own = replace(phases(np.full((4, 1, 4), 3.0)), kind=TEC)
+    donor = replace(phases(np.full((4, 3, 4), 2.0)), kind=TEC)
+    own = replace(own, freqs=donor.freqs[1:2])
+    total = sum_phases(own, donor)
+    assert total.shape == (4, 3, 4)
+    np.testing.assert_allclose(total.values, 5.0)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from factor.tuning.intervals import effective_flux_jy, fast_interval_slots, slow_interval_slots
+from factor.tuning.intervals import (
+    effective_flux_jy,
+    fast_interval_slots,
+    slow_interval_slots,
+    tec_block_edges_hz,
+    tec_blocks,
+)
 
 
 def test_effective_flux() -> None:
@@ -48,3 +54,28 @@ def test_the_last_interval_is_not_short(n_slots: int, flux_jy: float) -> None:
     assert 1 <= interval <= n_slots
     # Stretched or shortened by no more than it takes.
     assert pieces == 1 or 160 <= interval * 4.0 <= 1810
+
+
+def test_blocks_of_tec_are_equal_and_no_wider_than_asked() -> None:
+    """A narrow last block would have a TEC of its own that it cannot determine."""
+    edges = tec_block_edges_hz(120e6, 144e6, 10e6)
+    assert edges == pytest.approx((120e6, 128e6, 136e6, 144e6))
+    assert tec_block_edges_hz(120e6, 140e6, 10e6) == pytest.approx((120e6, 130e6, 140e6))
+    assert tec_block_edges_hz(120e6, 128e6, 10e6) == (120e6, 128e6)
+
+
+@pytest.mark.parametrize(
+    ("freqs", "blocks"),
+    [
+        ((1, 2, 11, 12, 21, 22), ((0, 2), (2, 2), (4, 2))),
+        ((1, 2, 21, 22), ((0, 2), (2, 2))),
+        ((1, 2, 11, 21, 22), ((0, 3), (3, 2))),
+        ((1, 11, 12, 21, 22), ((0, 3), (3, 2))),
+        ((5,), ((0, 1),)),
+    ],
+)
+def test_every_channel_is_in_one_block(
+    freqs: tuple[float, ...], blocks: tuple[tuple[int, int], ...]
+) -> None:
+    """Also where bands are missing; a block with one channel joins its neighbour."""
+    assert tec_blocks(freqs, (0.0, 10.0, 20.0, 30.0)) == blocks

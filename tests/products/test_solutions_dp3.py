@@ -189,7 +189,7 @@ def test_tec_of_two_blocks_corrects_as_phases(field: Field) -> None:
         h5parm = field.root / f"block{block}.h5"
         ddecal = DDECal(
             h5parm, field.skymodel, "tecandphase", (NAME,), 1, 1, 0.0, 0.0, 75, 1e-4, 0.2, True,
-            approximatetec=True, maxapproxiter=50,
+            "directioniterative", approximatetec=True, maxapproxiter=50,
         )  # fmt: skip
         field.solve("ionosphere.ms", ChannelRange(4 * block, 4), ddecal, h5parm=h5parm)
         channels = FREQS[4 * block : 4 * block + 4]

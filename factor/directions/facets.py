@@ -231,6 +231,11 @@ def extent_deg(facet: Facet) -> tuple[float, float]:
     return 2.0 * float(corners[0]), 2.0 * float(corners[1])
 
 
+def reach_deg(facet: Facet) -> float:
+    """Distance of a facet's farthest corner from its centre."""
+    return float(np.hypot(*polygon_in_plane(facet).T).max())
+
+
 def facet_of(facets: Sequence[Facet], ra_deg: npt.ArrayLike, dec_deg: npt.ArrayLike) -> Ints:
     """Index of the facet that holds each position, -1 for none.
 

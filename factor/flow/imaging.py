@@ -68,7 +68,7 @@ def _image_job(
 ) -> Job:
     field = standing.field
     calibration = standing.calibration(facet)
-    settings = facetimage.settings_of(context, field, facet, imaging, calibration)
+    settings = facetimage.settings_of(context, field, facet, imaging, calibration, beam)
 
     def operate() -> dict[str, Any]:
         return facetimage.run(context, field, facet, imaging, calibration, beam)

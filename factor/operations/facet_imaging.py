@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import math
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factor.directions.facets import extent_deg
+from factor.directions.facets import extent_deg, reach_deg
 from factor.directions.model import Facet
+from factor.errors import FactorError
 from factor.execution.context import Context
 from factor.execution.step import Call, Step
-from factor.operations.base import PIXELS_PER_BEAM, Field
+from factor.observation.model import Band
+from factor.operations.base import Field
 from factor.operations.selfcal_plan import MULTISCALE_DEG, sampling
 from factor.parset import Settings
 from factor.products.images import SkyGrid
 from factor.products.masks import write_polygon_mask
 from factor.tools.wsclean import WSClean
-from factor.tuning.averaging import Averaging, choose_averaging
-from factor.tuning.images import facet_image_size, output_channels
+from factor.tuning.averaging import Averaging, choose_averaging, longest_path_lambda
+from factor.tuning.images import facet_image_size, spectral_setup
 
-SIDEREAL_DAY_S = 86164.1
+log = logging.getLogger("factor.imaging")
 
 #: Cleaning goes down to AUTO_THRESHOLD times the noise inside what was found above AUTO_MASK.
 AUTO_MASK = 4.0
 AUTO_THRESHOLD = 0.5
 MAX_COMPONENTS = 1_000_000
+
+#: Pixels across the restoring beam below which its fit, and all fluxes with it, are wrong.
+FEWEST_PIXELS = 2.0
+#: Pixels across it below which a warning is given.
+TOO_FEW_PIXELS = 3.0
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,44 @@ def is_multiscale(facet: Facet) -> bool:
     return facet.holds_target or largest_deg > MULTISCALE_DEG
 
 
-def facet_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> Averaging:
-    """How far the data of a facet may be averaged for its image."""
-    return choose_averaging(
-        sampling(field),
-        0.5 * math.hypot(*extent_deg(facet)),
-        PIXELS_PER_BEAM * cellsize_arcsec / 3600.0,
-        field.settings.imaging.max_peak_smearing,
+def check_pixels(imaging: ImagingSet, bmaj_arcsec: float, bmin_arcsec: float) -> None:
+    """Refuse a set of parameters whose pixels are too large for its beam.
+
+    Raises
+    ------
+    FactorError
+        When the beam is less than `FEWEST_PIXELS` wide.
+    """
+    size = imaging.cellsize_arcsec
+    where = (
+        f"[imaging] facet_cellsize_arcsec = {size:g} (with facet_taper_arcsec = {imaging.taper_arcsec:g}): "
+        f"the fitted beam of {bmaj_arcsec:.2f} x {bmin_arcsec:.2f} arcsec"
     )
+    if bmaj_arcsec < FEWEST_PIXELS * size:
+        raise FactorError(
+            f"{where} is less than {FEWEST_PIXELS:g} pixels wide, which spoils its fit and all fluxes",
+            "make the pixels smaller, or facet_taper_arcsec larger",
+        )
+    if bmin_arcsec < TOO_FEW_PIXELS * size:
+        log.warning("%s is less than %g pixels wide: sources are poorly sampled", where, TOO_FEW_PIXELS)
+
+
+def _loss_each(field: Field) -> float:
+    """What averaging in frequency, in time and of short baselines may cost, in equal parts."""
+    imaging = field.settings.imaging
+    return imaging.max_peak_smearing / (3.0 if imaging.wsclean_bl_averaging else 2.0)
+
+
+def facet_averaging(field: Field, facet: Facet, beam_deg: float) -> Averaging:
+    """How far the data of a facet may be averaged for an image with a beam (its minor axis)."""
+    return choose_averaging(sampling(field), reach_deg(facet), beam_deg, _loss_each(field))
+
+
+def baseline_averaging(field: Field, facet: Facet) -> float:
+    """Path in the uv plane, in wavelengths, over which short baselines may be averaged; 0 for none."""
+    if not field.settings.imaging.wsclean_bl_averaging:
+        return 0.0
+    return longest_path_lambda(reach_deg(facet), _loss_each(field))
 
 
 def path_or_none(name: str | None) -> Path | None:
@@ -100,22 +138,8 @@ def regions_of(name: str | None) -> tuple[Path, ...]:
     return () if name is None else (Path(name),)
 
 
-def baseline_averaging(field: Field, facet: Facet, cellsize_arcsec: float) -> float:
-    """Path in the uv plane, in wavelengths, over which short baselines may be averaged.
-
-    That of the longest baseline used within the data's own averaging, so that no source
-    of the facet is smeared more by it than by the averaging of all baselines.
-    """
-    if not field.settings.imaging.wsclean_bl_averaging:
-        return 0.0
-    averaging = facet_averaging(field, facet, cellsize_arcsec)
-    longest_lambda = 1.0 / math.radians(PIXELS_PER_BEAM * cellsize_arcsec / 3600.0)
-    turn_rad = 2.0 * math.pi * averaging.timestep * field.observation.interval_s / SIDEREAL_DAY_S
-    return longest_lambda * turn_rad
-
-
 def facet_options(
-    context: Context, field: Field, facet: Facet, imaging: ImagingSet, n_bands: int
+    context: Context, field: Field, facet: Facet, imaging: ImagingSet, bands: Sequence[Band]
 ) -> WSClean:
     """The options of a facet's image; its clean mask, the facet's polygon, is written by the way."""
     settings = field.settings.imaging
@@ -131,7 +155,8 @@ def facet_options(
     }
     reads = regions_of(facet.direction.region_facet)
     context.run(Step("clean mask of the facet", Call(write_polygon_mask, arguments), reads, (mask,)))
-    channels = output_channels(n_bands, settings.wsclean_nchannels_factor)
+    freqs_hz = [band.freq_hz for band in bands]
+    channels, terms = spectral_setup(freqs_hz, settings.wsclean_nchannels_factor)
     return WSClean(
         name=context.scratch / f"{facet.name}.image_full",
         size=size,
@@ -142,12 +167,12 @@ def facet_options(
         minuv_lambda=imaging.min_uv_lambda,
         padding=settings.wsclean_image_padding,
         channels_out=channels,
-        spectral_terms=min(2, channels),
+        spectral_terms=terms,
         niter=MAX_COMPONENTS,
         auto_mask=AUTO_MASK,
         auto_threshold=AUTO_THRESHOLD,
         multiscale=is_multiscale(facet),
         multiscale_scales=settings.facet_multiscale_scales_pixel or (),
-        baseline_averaging=baseline_averaging(field, facet, imaging.cellsize_arcsec),
+        baseline_averaging=baseline_averaging(field, facet),
         fits_mask=mask,
     )

@@ -18,6 +18,7 @@ from factor.execution.step import digest, file_digest
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import (
     ImagingSet,
+    check_pixels,
     facet_averaging,
     facet_options,
     finest_set,
@@ -85,28 +86,35 @@ def restoring_beam(context: Context, field: Field, imaging: ImagingSet) -> Resto
     mss = [file.path for chunk in field.observation.chunks for file in chunk.files]
     context.run(image(context, options, mss, context.cpus, *(ms.name for ms in mss)))
     beam = beam_of(options.psf)
+    check_pixels(imaging, *beam[:2])
     log.info("restoring beam of the field: %.2f x %.2f arcsec at %.0f deg", *beam)
     return beam
 
 
 def beam_of(image_path: Path) -> RestoringBeam:
     """The restoring beam in an image's header: arcsec, arcsec, degrees."""
-    from factor.products.images import check_image
+    from factor.products.images import read_image
 
-    beam = check_image(image_path).restoring_beam
+    beam = read_image(image_path).restoring_beam
     return beam.bmaj_deg * 3600.0, beam.bmin_deg * 3600.0, beam.bpa_deg
 
 
 def settings_of(
-    context: Context, field: Field, facet: Facet, imaging: ImagingSet, calibration: Calibration
+    context: Context,
+    field: Field,
+    facet: Facet,
+    imaging: ImagingSet,
+    calibration: Calibration,
+    beam: RestoringBeam,
 ) -> dict[str, Any]:
-    """What shapes the image of a facet: options, solutions, models, and what is subtracted."""
+    """What shapes the image of a facet: options, beam, solutions, models, what is subtracted."""
     seen = digest(*(chunk_token(context, f) for c in field.observation.chunks for f in c.files))
     options = field.settings.imaging
     solutions = calibration.solutions
     return {
         **asdict(imaging),
         **flag_settings(field.settings),
+        "beam": beam,
         "max_peak_smearing": options.max_peak_smearing,
         "wsclean_image_padding": options.wsclean_image_padding,
         "wsclean_nchannels_factor": options.wsclean_nchannels_factor,
@@ -157,12 +165,12 @@ def run(
         taken,
         label="calibrated" if keep else "facet",
         folder=context.products if keep else None,
-        averaging=facet_averaging(field, facet, imaging.cellsize_arcsec),
+        averaging=facet_averaging(field, facet, beam[1] / 3600.0),
         compress=field.settings.globals.use_compression,
     )
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)
-    options = facet_options(context, field, facet, imaging, len(field.observation.bands))
+    options = facet_options(context, field, facet, imaging, field.observation.bands)
     options = replace(options, beam=_turned(beam, field, facet))
     context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
     product = publish_image(context, options.image, facet)

@@ -13,7 +13,7 @@ from factor.operations.facet_imaging import facet_averaging, facet_options, self
 from factor.operations.flagging import data_flags
 from factor.operations.passes import Extraction, extract, image
 from factor.operations.publish import publish_image
-from factor.products.clean_models import join_models
+from factor.products.clean_models import join_models, model_from_clean
 from factor.tools.dp3 import ApplyCal
 from factor.tuning.images import spread
 
@@ -49,34 +49,45 @@ def make_new_model(
     """
     settings = field.settings.imaging
     bands = field.observation.bands
-    chosen = spread(len(bands), settings.fractional_bandwidth_selfcal_facet_image)
+    chosen = [bands[i] for i in spread(len(bands), settings.fractional_bandwidth_selfcal_facet_image)]
     how = Extraction(
         label="facet",
         centre=(facet.ra_deg, facet.dec_deg),
-        averaging=facet_averaging(field, facet, settings.selfcal_cellsize_arcsec),
+        averaging=facet_averaging(field, facet, field.beam_deg),
         initial=field.initial_models(facet, context.products),
         correct=(ApplyCal(solutions.h5parm, solutions.soltabs),),
-        bands=tuple(bands[i].name for i in chosen),
+        bands=tuple(band.name for band in chosen),
         flags=data_flags(field.settings),
         compress=field.settings.globals.use_compression,
     )
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)
-    options = facet_options(context, field, facet, selfcal_set(field.settings), len(chosen))
+    options = facet_options(context, field, facet, selfcal_set(field.settings), chosen)
     options = replace(options, save_source_list=True)
     context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
     if not facet.is_patch:
         publish_image(context, options.image, facet)
+    return _joined(context, field, facet, calibrator, options.source_list)
+
+
+def _joined(
+    context: Context, field: Field, facet: Facet, calibrator: tuple[Path, float], source_list: Path
+) -> Path:
+    """The calibrator's model and what was cleaned in the facet's image, as one model."""
     path = new_model_path(context.products, facet.name)
+    initial = field.initial_models(facet, context.products).paths
     replaced = field.calibrator_models(facet, context.products).paths
+    imaged = context.scratch / f"{facet.name}.image_full.skymodel"
+    taken = {"source_list": source_list, "initial": initial, "patch": facet.name, "path": imaged}
+    reads = (source_list, *initial)
+    context.run(Step("model of the facet's image", Call(model_from_clean, taken), reads, (imaged,)))
     arguments = {
-        "calibrator": calibrator[0],
-        "flux_scale": calibrator[1],
+        "calibrator": calibrator,
         "replaced": replaced,
-        "source_list": options.source_list,
+        "image_model": imaged,
         "patch": facet.name,
         "path": path,
     }
-    reads = (calibrator[0], options.source_list, *replaced)
+    reads = (calibrator[0], imaged, *replaced)
     context.run(Step("new model of the facet", Call(join_models, arguments), reads, (path,)))
     return path

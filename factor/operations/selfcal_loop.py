@@ -168,7 +168,7 @@ class Calibrator:
             minuv_lambda=options.selfcal_min_uv_lambda,
             padding=options.wsclean_image_padding,
             channels_out=self.plan.channels_out,
-            spectral_terms=min(2, self.plan.channels_out),
+            spectral_terms=self.plan.spectral_terms,
             niter=MAX_COMPONENTS,
             auto_mask=AUTO_MASK,
             auto_threshold=AUTO_THRESHOLD,
@@ -291,7 +291,12 @@ def _image_cycle(
     context.run(image(context, options, corrected, context.threads))
     published = publish_image(context, options.image, calibrator.facet)
     model = context.scratch / f"{calibrator.name}.cycle{label}.skymodel"
-    arguments = {"source_list": options.source_list, "patch": calibrator.name, "path": model}
+    arguments = {
+        "source_list": options.source_list,
+        "patch": calibrator.name,
+        "path": model,
+        "initial": calibrator.middle_model(),
+    }
     context.run(Step(f"model {label}", Call(model_from_clean, arguments), (options.source_list,), (model,)))
     quality = image_quality(options.image)
     if not quality.peak_jy > 0:

@@ -10,12 +10,12 @@ from factor.observation.model import Chunk
 from factor.operations.base import Field
 from factor.operations.solve_plan import SolvePlan, make_solve_plan
 from factor.tuning.averaging import Averaging, Sampling, choose_averaging
-from factor.tuning.images import calibrator_image_size, inner_width_deg, output_channels
+from factor.tuning.images import calibrator_image_size, inner_width_deg, spectral_setup
 
 #: Calibrators (or sources of a facet) larger than this are cleaned with multiscale, degrees.
 MULTISCALE_DEG = 4.0 / 60.0
 
-#: Loss of peak flux density that averaging may cost at the edge of the calibrator's region.
+#: Loss of peak that averaging in frequency, and in time, may cost at the edge of the calibrator's region.
 CALIBRATOR_SMEARING = 0.02
 
 
@@ -37,6 +37,8 @@ class SelfcalPlan:
         Whether the calibrator is cleaned with multiscale.
     channels_out : int
         Output channels of its images.
+    spectral_terms : int
+        Terms of the polynomial fitted over them.
     """
 
     image_size: int
@@ -46,6 +48,7 @@ class SelfcalPlan:
     solve: SolvePlan
     multiscale: bool
     channels_out: int
+    spectral_terms: int
 
 
     def describe(self, chunks: Sequence[Chunk]) -> str:
@@ -99,12 +102,15 @@ def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
     size = image_size(field, facet)
     inner_deg = inner_width_deg(size, settings.imaging.selfcal_cellsize_arcsec)
     averaging = choose_averaging(
-        sampling(field), inner_deg / 2.0**0.5, field.beam_deg, 2.0 * CALIBRATOR_SMEARING
+        sampling(field), inner_deg / 2.0**0.5, field.beam_deg, CALIBRATOR_SMEARING
     )
     solve_averaging = Averaging(averaging.freqstep, 1)
     multiscale = direction.mscale_selfcal
     if multiscale is None:
         multiscale = (direction.cal_size_deg or 0.0) > MULTISCALE_DEG
+    channels, terms = spectral_setup(
+        [band.freq_hz for band in field.observation.bands], settings.imaging.wsclean_nchannels_factor
+    )
     return SelfcalPlan(
         image_size=size,
         inner_width_deg=inner_deg,
@@ -112,5 +118,6 @@ def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
         image_averaging=Averaging(1, averaging.timestep),
         solve=make_solve_plan(field, direction, flux_jy, solve_averaging),
         multiscale=multiscale,
-        channels_out=output_channels(len(field.observation.bands), settings.imaging.wsclean_nchannels_factor),
+        channels_out=channels,
+        spectral_terms=terms,
     )

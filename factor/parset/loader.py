@@ -294,7 +294,4 @@ def _not_available(option: Option, value: Any) -> str:
     if not option.implemented and value != option.default:
         remedy = "" if option.default is None else f" or set it to {option.default}"
         return f"is not available yet in this version; remove it{remedy}"
-    if option.max_items and len(value) > option.max_items:
-        return ("more than one set of facet images is not available yet in this version; "
-                "give one value")
     return ""

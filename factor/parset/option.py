@@ -53,8 +53,6 @@ class Option:
         Value that must be exceeded.
     choices : tuple of str
         The words allowed.
-    max_items : int
-        Longest list that this version can handle; 0 for any length.
     required : bool
         Whether a parset must give it.
     implemented : bool
@@ -74,7 +72,6 @@ class Option:
     maximum: float | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
-    max_items: int = 0
     required: bool = False
     implemented: bool = True
     example: str = ""

@@ -63,8 +63,6 @@ def _option_documentation(option: Option, indent: str = "") -> list[str]:
         body += f" Example: ``{option.name} = {option.example}``."
     if not option.implemented:
         body += " *Not available yet: only the default is accepted.*"
-    elif option.max_items:
-        body += " *More than one set is not available yet.*"
     inner = indent + "    "
     return [
         indent + option.name,

@@ -130,8 +130,9 @@ _IMAGING = Section("imaging", "imaging", "Images of calibrators, facets and fiel
     Option("wsclean_image_padding", Kind.FLOAT, 1.6,
            "Factor by which WSClean pads images while it grids.", minimum=1, maximum=10),
     Option("max_peak_smearing", Kind.FLOAT, 0.15,
-           "Largest fraction of a source's peak that averaging in time and frequency may "
-           "cost in the middle of a facet's edge.", above=0, maximum=0.9),
+           "Largest fraction of a source's peak that averaging in frequency, in time and of "
+           "short baselines may cost together, at the corner of the facet that is farthest "
+           "from its middle.", above=0, maximum=0.9),
     Option("wsclean_nchannels_factor", Kind.INT, 4,
            "Number of bands that share an output channel of WSClean; the divisor of the "
            "number of bands nearest to it is taken.", minimum=1),
@@ -161,20 +162,21 @@ _IMAGING = Section("imaging", "imaging", "Images of calibrators, facets and fiel
            "Let WSClean find the clean masks of facet images itself.", implemented=False),
     Option("facet_cellsize_arcsec", Kind.FLOATS, None,
            "Pixel size of facet images. This and the next three options may be lists of "
-           "equal length: each place in them makes a set of images of all facets.",
+           "equal length: each place in them makes a set of images of all facets, and a "
+           "mosaic. The beam must be at least two pixels wide, and should be three.",
            unit="arcsec", default_text="the value of selfcal_cellsize_arcsec",
-           above=0, maximum=60, max_items=1, example="[1.5, 15.0]"),
+           above=0, maximum=60, example="[1.5, 15.0]"),
     Option("facet_robust", Kind.FLOATS, None,
            "Briggs robustness of facet images.",
            default_text="the value of selfcal_robust",
-           minimum=-2, maximum=2, max_items=1, example="[-0.5, -1.0]"),
+           minimum=-2, maximum=2, example="[-0.5, -1.0]"),
     Option("facet_taper_arcsec", Kind.FLOATS, None,
            "Gaussian taper of facet images; 0 for none.", unit="arcsec",
-           default_text="0.0", minimum=0, max_items=1, example="[0.0, 45.0]"),
+           default_text="0.0", minimum=0, example="[0.0, 45.0]"),
     Option("facet_min_uv_lambda", Kind.FLOATS, None,
            "Shortest baseline in facet images.", unit="wavelengths",
            default_text="the value of selfcal_min_uv_lambda",
-           minimum=0, max_items=1, example="[80.0, 160.0]"),
+           minimum=0, example="[80.0, 160.0]"),
 ))
 
 _DIRECTIONS = Section("directions", "directions",

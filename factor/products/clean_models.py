@@ -13,6 +13,7 @@ from factor.products.images import Image, read_image
 from factor.products.positions import WHOLE_FRACTION, drift, find_peak
 from factor.products.skymodel import Components, concatenate, flux_at, read, select, write
 from factor.products.sources import SOURCE_FWHM_ARCSEC, collapse_compact
+from factor.products.spectra import with_initial_spectra
 from factor.tuning.intervals import effective_flux_jy
 
 #: Components that must make up a source of the initial model for its centroid to be trusted.
@@ -27,9 +28,12 @@ WIDEST_GAUSSIAN_BEAMS = 5.0
 INITIAL_BEAM_ARCSEC = 25.0
 
 
-def model_from_clean(source_list: Path, patch: str, path: Path) -> None:
-    """Write an image's clean components as a model of one patch."""
-    write(read(source_list), path, patch)
+def model_from_clean(source_list: Path, patch: str, path: Path, initial: Sequence[Path] = ()) -> None:
+    """Write an image's clean components as a model of one patch.
+
+    Components without a spectrum take that of initial models of the same sources.
+    """
+    write(with_initial_spectra(read(source_list), initial), path, patch)
 
 
 def held_model(model: Path, image: Path, first: Path, patch: str, path: Path) -> None:
@@ -183,33 +187,27 @@ def effective_flux(components: Components, freq_hz: float) -> float:
 
 
 def join_models(
-    calibrator: Path,
-    flux_scale: float,
-    replaced: Sequence[Path],
-    source_list: Path,
-    patch: str,
-    path: Path,
+    calibrator: tuple[Path, float], replaced: Sequence[Path], image_model: Path, patch: str, path: Path
 ) -> None:
     """Write the new model of a facet: the calibrator's, and what its image holds elsewhere.
 
     Parameters
     ----------
-    calibrator : Path
-        Model of the calibrator from self-calibration.
-    flux_scale : float
-        What its fluxes are divided by, to be on the scale of the direction's solutions.
+    calibrator : (Path, float)
+        Model of the calibrator from self-calibration, and what its fluxes are divided by, to
+        be on the scale of the direction's solutions.
     replaced : sequence of Path
         Initial models of the calibrator: components of the facet's image at these sources
         give way to the calibrator's model.
-    source_list : Path
-        Clean components of the facet's image.
+    image_model : Path
+        What was cleaned in the facet's image.
     patch : str
         Name of the one patch, the direction's.
     path : Path
         Model to write.
     """
-    new = _divided(read(calibrator), flux_scale)
-    facet = read(source_list)
+    new = _divided(read(calibrator[0]), calibrator[1])
+    facet = read(image_model)
     old = concatenate([read(model) for model in replaced])
     if len(facet) and len(old):
         near = _near(facet, concatenate([old, new]), SOURCE_FWHM_ARCSEC / 2.0)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+#: Longest integration that is chosen at all, however small the image.
+LONGEST_S = 120.0
+
 
 @dataclass(frozen=True)
 class Averaging:
@@ -28,6 +31,22 @@ def bandwidth_smearing(width_hz: float, freq_hz: float, offset_deg: float, beam_
 def time_smearing(interval_s: float, offset_deg: float, beam_deg: float) -> float:
     """Reduction of the peak by an integration, for a source near the pole (the usual worst case)."""
     return min(1.0, 1.22e-9 * (offset_deg / beam_deg) ** 2 * interval_s**2)
+
+
+def path_smearing(path_lambda: float, offset_deg: float) -> float:
+    """Reduction of the peak when every baseline is averaged along a path of one length.
+
+    This is what baseline-dependent averaging does: over a path of p wavelengths the phase of
+    a source turns by 2 pi p theta cos(phi), with phi the angle between path and offset. The
+    mean over the path is a sinc, whose first term is averaged over phi (Bridle & Schwab 1989,
+    the derivation of their time-average smearing, before it is averaged over baselines).
+    """
+    return min(1.0, (math.pi * path_lambda * math.radians(offset_deg)) ** 2 / 12.0)
+
+
+def longest_path_lambda(offset_deg: float, limit: float) -> float:
+    """The path in the uv plane along which averaging costs a source the given part of its peak."""
+    return math.sqrt(12.0 * limit) / (math.pi * math.radians(max(offset_deg, 1e-6)))
 
 
 def _divisors(number: int) -> list[int]:
@@ -53,12 +72,11 @@ class Sampling:
 
 
 def choose_averaging(
-    sampling: Sampling, offset_deg: float, beam_deg: float, max_peak_smearing: float
+    sampling: Sampling, offset_deg: float, beam_deg: float, limit: float
 ) -> Averaging:
-    """The largest averaging that keeps sources at an offset above 1 - max_peak_smearing.
+    """The largest averaging in frequency, and in time, that costs no more than the limit each.
 
-    Half of the loss is granted to frequency and half to time; the data's own sampling is
-    kept where it already loses more.
+    The data's own sampling is kept where it already loses more.
 
     Parameters
     ----------
@@ -68,10 +86,9 @@ def choose_averaging(
         Distance of the farthest source from the phase centre.
     beam_deg : float
         Full width at half maximum of the synthesised beam.
-    max_peak_smearing : float
-        Largest loss of peak flux density.
+    limit : float
+        Largest loss of a source's peak to either.
     """
-    limit = max_peak_smearing / 2.0
     freqstep = max(
         (
             step
@@ -82,5 +99,5 @@ def choose_averaging(
         ),
     )
     longest_s = math.sqrt(limit / 1.22e-9) * beam_deg / max(offset_deg, 1e-9)
-    timestep = max(1, min(int(longest_s // sampling.interval_s), int(120.0 // sampling.interval_s)))
+    timestep = max(1, min(int(longest_s // sampling.interval_s), int(LONGEST_S // sampling.interval_s)))
     return Averaging(freqstep, timestep)

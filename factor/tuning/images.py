@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 #: Part of a calibrator's image in which its sources are added back and cleaned.
 INNER_FRACTION = 0.6
@@ -10,8 +11,11 @@ INNER_FRACTION = 0.6
 #: Smallest image of a calibrator, pixels.
 SMALLEST_IMAGE = 512
 
-#: Number of bands from which images are made with more than two output channels.
+#: Number of bands from which wsclean_nchannels_factor decides on the output channels.
 WIDE_BAND = 6
+
+#: Half of a bandwidth over its frequency up to which spectra are straight within 0.5 %.
+STRAIGHT = 0.08
 
 
 def fft_size(pixels: float) -> int:
@@ -43,17 +47,42 @@ def facet_image_size(width_deg: float, cellsize_arcsec: float) -> int:
     return fft_size(1.1 * width_deg * 3600.0 / cellsize_arcsec)
 
 
-def output_channels(n_bands: int, nchannels_factor: int) -> int:
-    """Output channels of an image, so that its model has a spectrum.
+def nearest_divisor(number: int, wanted: int) -> int:
+    """The divisor of a number that is nearest to another one, the smaller of two."""
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    return min(divisors, key=lambda divisor: (abs(divisor - wanted), divisor))
 
-    At least two where there are two bands: a model with a flat spectrum leaves percents
-    of a bright source at the edges of the band.
+
+def spectral_setup(band_freqs_hz: Sequence[float], nchannels_factor: int) -> tuple[int, int]:
+    """Output channels of an image, and terms of the spectra fitted over them.
+
+    A model with a flat spectrum leaves percents of a bright source at the edges of the band,
+    so there are at least two channels where there are two bands, and a slope. Over a wide band a
+    slope is not enough: the curvature of a power law of index -0.8 is 0.72 x^2, with x the
+    distance from the middle over the frequency, or 2 % at the edges of 120-168 MHz.
+
+    Parameters
+    ----------
+    band_freqs_hz : sequence of float
+        The middles of the bands, in order.
+    nchannels_factor : int
+        Bands that are to share a channel; the nearest divisor of their number is taken from
+        `WIDE_BAND` bands on.
+
+    Returns
+    -------
+    channels, terms : int
+        1 and 0 for a single band.
     """
+    n_bands = len(band_freqs_hz)
     if n_bands < 2:
-        return 1
+        return 1, 0
+    low, high = band_freqs_hz[0], band_freqs_hz[-1]
+    curved = n_bands > 2 and (high - low) / (high + low) > STRAIGHT
+    terms = 3 if curved else 2
     if n_bands < WIDE_BAND:
-        return 2
-    return max(2, math.ceil(n_bands / nchannels_factor))
+        return terms, terms
+    return max(terms, n_bands // nearest_divisor(n_bands, nchannels_factor)), terms
 
 
 def spread(n_items: int, fraction: float) -> tuple[int, ...]:

@@ -120,7 +120,7 @@ def test_calibrator_is_not_counted_twice(tmp_path: Path) -> None:
     calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0))
     initial = source_list(tmp_path / "initial.skymodel", (1, 1.9))
     facet = source_list(tmp_path / "f-sources.txt", (0, 1.5), (2, 0.4), (900, 0.3))
-    join_models(calibrator, 1.0, [initial], facet, "d1", tmp_path / "new.skymodel")
+    join_models((calibrator, 1.0), [initial], facet, "d1", tmp_path / "new.skymodel")
     new = read(tmp_path / "new.skymodel")
     assert sorted(new.flux_jy) == pytest.approx([0.3, 2.0])
     assert set(new.patch) == {"d1"}
@@ -132,7 +132,7 @@ def test_empty_facet_image(tmp_path: Path) -> None:
     calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0))
     initial = source_list(tmp_path / "initial.skymodel", (0, 1.9))
     facet = source_list(tmp_path / "f-sources.txt")
-    join_models(calibrator, 1.0, [initial], facet, "d1", tmp_path / "n.skymodel")
+    join_models((calibrator, 1.0), [initial], facet, "d1", tmp_path / "n.skymodel")
     assert list(read(tmp_path / "n.skymodel").flux_jy) == [2.0]
 
 
@@ -162,7 +162,7 @@ def test_rule_7_the_calibrators_model_is_put_on_the_scale_of_its_solutions(tmp_p
     """Flux and spectrum must scale together, or the band's edges keep a part of the source."""
     calibrator, empty = tmp_path / "cal.skymodel", source_list(tmp_path / "e-sources.txt", (300.0, 0.1))
     model_from_clean(source_list(tmp_path / "c-sources.txt", (0.0, 1.0)), "d1", calibrator)
-    join_models(calibrator, 0.5, [calibrator], empty, "d1", tmp_path / "new.skymodel")
+    join_models((calibrator, 0.5), [calibrator], empty, "d1", tmp_path / "new.skymodel")
     before, after = read(calibrator), read(tmp_path / "new.skymodel")
     brightest = int(np.argmax(after.flux_jy))
     assert after.flux_jy[brightest] == pytest.approx(2.0 * before.flux_jy[0])

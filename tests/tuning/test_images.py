@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 from factor.tuning import images
@@ -46,13 +47,45 @@ def test_the_facet_fits_its_image() -> None:
     assert pixels * 1.5 / 3600 == pytest.approx(0.7 * 1.1, rel=0.05)
 
 
-@pytest.mark.parametrize("n_bands", [2, 3, 4, 5, 6, 8, 24])
+def _bands(n_bands: int, width_hz: float = 1.953e6) -> list[float]:
+    return [144e6 + width_hz * (k - (n_bands - 1) / 2) for k in range(n_bands)]
+
+
+@pytest.mark.parametrize("n_bands", [2, 3, 4, 5, 6, 8, 24, 25])
 def test_models_have_spectra(n_bands: int) -> None:
-    """Rule 8: at least two output channels, also with fewer than six bands."""
-    channels = images.output_channels(n_bands, 4)
-    assert 2 <= channels <= n_bands
-    if n_bands >= images.WIDE_BAND:
-        assert channels == max(2, -(-n_bands // 4))
+    """Rule 8: at least two output channels and a slope, also with fewer than six bands."""
+    channels, terms = images.spectral_setup(_bands(n_bands), 4)
+    assert 2 <= terms <= channels <= n_bands
+
+
+@pytest.mark.parametrize(
+    ("n_bands", "factor", "channels"),
+    [(4, 4, 2), (6, 4, 2), (8, 4, 2), (12, 4, 3), (24, 4, 6), (24, 5, 6), (24, 24, 3), (10, 4, 2), (7, 4, 7)],
+)
+def test_output_channels(n_bands: int, factor: int, channels: int) -> None:
+    """Whole bands in each channel: the divisor nearest to what is asked for."""
+    assert images.spectral_setup(_bands(n_bands), factor)[0] == channels
+
+
+def test_one_band_has_no_spectrum_of_its_own() -> None:
+    """Nothing to be fitted: models take the initial one's spectra instead."""
+    assert images.spectral_setup(_bands(1), 4) == (1, 0)
+
+
+@pytest.mark.parametrize("n_bands", [2, 3, 4, 6, 12, 24])
+def test_the_edges_of_the_band_are_right(n_bands: int) -> None:
+    """Polynomials over the channels give a power law of -0.8 within 0.5 % in the outermost bands.
+
+    Two bands far apart have no third point, which would tell the curvature.
+    """
+    wide = 1.953e6 if n_bands == 2 else 48e6 / n_bands
+    freqs = np.array(_bands(n_bands, wide))
+    channels, terms = images.spectral_setup(list(freqs), 4)
+    truth = (freqs / 144e6) ** -0.8
+    middles = [part.mean() for part in np.array_split(freqs, channels)]
+    fluxes = [part.mean() for part in np.array_split(truth, channels)]
+    fitted = np.polyval(np.polyfit(np.array(middles) - 144e6, fluxes, terms - 1), freqs - 144e6)
+    assert np.abs(fitted / truth - 1.0).max() < 0.005
 
 
 @pytest.mark.parametrize("n_items", range(1, 30))

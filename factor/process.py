@@ -16,8 +16,10 @@ from factor.flow.calibrating import calibrate, finish_subtractions
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
 from factor.flow.plan import note_plan, tell_done
+from factor.flow.review import review, wants_review
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
+from factor.observation.chunks import planned_observation
 from factor.observation.plan import ChunkPlan
 from factor.operations.facet_imaging import imaging_sets
 from factor.operations.flagging import check_flags
@@ -66,28 +68,33 @@ def run(settings: Settings, options: RunOptions) -> None:
     if options.dry_run or options.check:
         tell_plan(settings, workspace, _checked_plan(settings, workspace, tools, jobs))
         return
+    asks = wants_review(settings, workspace)
     cluster = settings.cluster
     make_folders(workspace, cluster.dir_local, cluster.dir_local_selfcal)
-    with run_lock(workspace), stop_on_signals(), heartbeat(workspace), display(workspace):
+    with run_lock(workspace), stop_on_signals(), heartbeat(workspace):
         _tell_begin(settings, tools, cpus)
         chunk_plan = _checked_plan(settings, workspace, tools, jobs)
-        observation = chunk_observation(chunk_plan, workspace, jobs)
-        settle_ledgers(workspace, observation)
-        field = lay_out(settings, workspace, observation)
-        engine = Engine(
-            workspace=workspace,
-            store=StateStore(workspace),
-            tools=tools,
-            processors=Processors(cpus),
-            dir_local=cluster.dir_local,
-            dir_local_selfcal=cluster.dir_local_selfcal,
-            threads=cpus,
-            memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
-        )
-        schedule = Schedule.of(field)
-        plan = note_plan(workspace, field, schedule, options.stop_after)
-        tell_done(engine.store, plan)
-        process(Standing(engine, field), schedule, options.stop_after)
+        if asks:
+            # Before hours of chunking.
+            review(settings, workspace, planned_observation(chunk_plan, workspace))
+        with display(workspace):
+            observation = chunk_observation(chunk_plan, workspace, jobs)
+            settle_ledgers(workspace, observation)
+            field = lay_out(settings, workspace, observation)
+            engine = Engine(
+                workspace=workspace,
+                store=StateStore(workspace),
+                tools=tools,
+                processors=Processors(cpus),
+                dir_local=cluster.dir_local,
+                dir_local_selfcal=cluster.dir_local_selfcal,
+                threads=cpus,
+                memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
+            )
+            schedule = Schedule.of(field)
+            plan = note_plan(workspace, field, schedule, options.stop_after)
+            tell_done(engine.store, plan)
+            process(Standing(engine, field), schedule, options.stop_after)
 
 
 def _tell_begin(settings: Settings, tools: environment.Tools, cpus: int) -> None:

@@ -26,6 +26,10 @@ _BRIGHT_JY = 1.0
 #: A source's disc ends short of the second nearest direction, by this factor.
 _SHORT_OF_DIRECTION = 0.9
 
+#: Corners of the polygon that is drawn around a disc, and how far they reach out of it.
+DISC_CORNERS = 24
+CORNER_REACH = 1.0 / np.cos(np.pi / DISC_CORNERS)
+
 
 @dataclass(frozen=True, eq=False)
 class Claims:
@@ -117,7 +121,7 @@ def make_claims(
     radius = np.concatenate([circles[:, 2], _disjoint(points, calibrator_radii), radii])
     of_circle = [_nearest_rim(row, points, calibrator_radii) for row in circles]
     holder = np.concatenate([of_circle, np.arange(len(points)), distances.argmin(axis=1)]).astype(np.int64)
-    pairs = _overlaps(centres, radius)
+    pairs = _overlaps(centres, CORNER_REACH * radius)
     owner = _join_owners(holder, fixed, centres, radius, pairs)
     active = (_room(points, centres, holder) < radius) | (owner != holder)
     active[: len(circles)] = True

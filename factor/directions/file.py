@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ _EMPTY = ("empty", "0")
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
 _RA = re.compile(r"(\d{1,2})(?:h|:)(\d{1,2})(?:m|:)(\d{1,2}(?:\.\d*)?)s?")
 _DEC = re.compile(r"([+-]?)(\d{1,2})(?:d|:|\.)(\d{1,2})(?:m|:|\.)(\d{1,2}(?:\.\d*)?)s?")
+
+_NOTE = re.compile(r"# (\w+) = (.*)")
 
 _HEADER = """\
 # Directions of Factor, in the order of their processing.
@@ -209,8 +211,20 @@ def _dynamic_range(text: str) -> str:
     return text.upper()
 
 
-def write_directions(directions: Sequence[Direction], path: Path) -> None:
-    """Write a directions file that `read_directions` reads back; it appears whole or not at all."""
+def write_directions(
+    directions: Sequence[Direction], path: Path, choice: Mapping[str, str] | None = None
+) -> None:
+    """Write a directions file that `read_directions` reads back; it appears whole or not at all.
+
+    Parameters
+    ----------
+    directions : sequence of Direction
+        In the order of their processing.
+    path : Path
+        The file.
+    choice : mapping of str to str, optional
+        The options with which they were chosen: noted as comments, for `read_choice`.
+    """
     rows = [[f"# {COLUMNS[0]}", *COLUMNS[1:]], *(_words(d) for d in directions)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
     lines = [
@@ -218,10 +232,18 @@ def write_directions(directions: Sequence[Direction], path: Path) -> None:
     ]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(_HEADER + "\n".join(lines) + "\n")
+        notes = [f"# {name} = {value}\n" for name, value in (choice or {}).items()]
+        noted = ["# Chosen with\n", *notes, "#\n"] if notes else []
+        temporary.write_text(_HEADER + "".join(noted) + "\n".join(lines) + "\n")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_choice(path: Path) -> dict[str, str]:
+    """The options with which the directions of a file were chosen, as far as it notes them."""
+    found = (_NOTE.fullmatch(line) for line in path.read_text(errors="replace").splitlines())
+    return {match[1]: match[2] for match in found if match}
 
 
 def _words(direction: Direction) -> list[str]:

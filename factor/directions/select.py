@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from factor.directions.file import format_position
 from factor.directions.geometry import (
     FieldGeometry,
     friends_of_friends,
@@ -110,6 +111,47 @@ def select_directions(
     ]
     directions = [_with_extended(_direction(group), extended) for group in groups]
     return tuple(sorted(directions, key=lambda d: (-(d.cal_flux_jy or 0.0), d.name)))
+
+
+def left_out(
+    sources: Sequence[Source], directions: Sequence[Direction], limits: SelectionLimits, field: FieldGeometry
+) -> list[str]:
+    """Why bright sources are in no direction.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        All that the directions were chosen among.
+    directions : sequence of Direction
+        Those that were chosen.
+    limits, field
+        As in `select_directions`.
+
+    Returns
+    -------
+    list of str
+        A line for each source that is brighter than the faintest direction, the brightest
+        first.
+    """
+    faintest = min(d.cal_flux_jy or 0.0 for d in directions)
+    nearby = set(_within(sources, limits.max_radius_deg, field))
+    bright = sorted((s for s in sources if s.flux_jy > faintest), key=lambda s: -s.flux_jy)
+    lines = []
+    for source in bright:
+        boxes = ((_reach_deg(d.ra_deg, d.dec_deg, source), (d.cal_size_deg or 0.0) / 2) for d in directions)
+        if any(reach <= half for reach, half in boxes):
+            continue
+        if source not in nearby:
+            reason = f"further than max_radius_deg = {limits.max_radius_deg:.3g}"
+        elif source.size_arcmin > limits.size_max_arcmin:
+            reason = f"{source.size_arcmin:.1f} arcmin large (size_max_arcmin = {limits.size_max_arcmin:g})"
+        else:
+            reason = f"beyond ndir_max = {limits.ndir_max}"
+        lines.append(
+            f"{source.name}, {source.flux_jy:.2f} Jy at {format_position(source.ra_deg, source.dec_deg)}: "
+            f"{reason}"
+        )
+    return lines
 
 
 def _within(sources: Sequence[Source], radius_deg: float | None, field: FieldGeometry) -> list[Source]:

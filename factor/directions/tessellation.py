@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from factor.directions.edges import Claims
+from factor.directions.edges import CORNER_REACH, DISC_CORNERS, Claims
 from factor.directions.geometry import Floats, Ints
 
 #: Corners are put on a grid this fine (in degrees), so that cells meet exactly.
 _GRID_DEG = 1e-9
-
-#: Corners of the polygon that stands for a disc.
-_DISC_CORNERS = 24
 
 
 def tessellate(points: Floats, outline: Floats, claims: Claims | None = None) -> list[Floats]:
@@ -42,16 +40,26 @@ def tessellate(points: Floats, outline: Floats, claims: Claims | None = None) ->
             return [_ring(cell) for cell in cells]
         if claims is None or not len(claims):
             raise ValueError("cells without claims cannot have holes")
-        claims = _give_up(claims, holed)
+        claims = _give_up(claims, {k: cells[k].interiors for k in holed})
 
 
-def _give_up(claims: Claims, holed: list[int]) -> Claims:
-    """Fewer claims, such that no cell should enclose another one: first those of sources."""
-    guilty = np.isin(claims.owner, holed) & ~claims.is_calibrator
-    if not np.any(guilty):
-        guilty = ~claims.is_calibrator
-    if not np.any(guilty):
-        guilty = np.ones(len(claims), dtype=np.bool_)
+def _give_up(claims: Claims, holes: Mapping[int, Any]) -> Claims:
+    """Fewer claims, such that no cell should enclose another one.
+
+    First those of sources on the rims of the holes, then all sources' of these cells, then
+    all sources', then all.
+    """
+    import shapely
+
+    discs = shapely.points(claims.x_deg, claims.y_deg)
+    of_source = ~claims.is_calibrator
+    owned = np.isin(claims.owner, list(holes)) & of_source
+    near = np.zeros(len(claims), dtype=np.bool_)
+    for cell, rims in holes.items():
+        gap = shapely.distance(discs, shapely.MultiLineString(list(rims)))
+        near |= (claims.owner == cell) & of_source & (gap <= 1.01 * CORNER_REACH * claims.radius_deg)
+    everything = np.ones(len(claims), dtype=np.bool_)
+    guilty = next(mask for mask in (near, owned, of_source, everything) if np.any(mask))
     return claims.where(~guilty)
 
 
@@ -83,10 +91,9 @@ def _discs(claims: Claims | None) -> list[Any]:
 
     if claims is None:
         return []
-    angle = np.linspace(0.0, 2 * np.pi, _DISC_CORNERS, endpoint=False)
+    angle = np.linspace(0.0, 2 * np.pi, DISC_CORNERS, endpoint=False)
     # The polygon is drawn around the disc, not into it.
-    scale = 1.0 / np.cos(np.pi / _DISC_CORNERS)
-    circle = scale * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    circle = CORNER_REACH * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     return [
         shapely.Polygon(np.array([x, y]) + radius * circle)
         for x, y, radius in zip(claims.x_deg, claims.y_deg, claims.radius_deg, strict=True)

@@ -11,24 +11,19 @@ import numpy as np
 
 from factor import __version__
 from factor.directions.facets import make_facets
-from factor.directions.file import format_position, read_directions, write_directions
+from factor.directions.file import format_position
 from factor.directions.geometry import FieldGeometry
-from factor.directions.model import Direction, Facet, Source
+from factor.directions.model import Direction, Facet
 from factor.directions.regions import write_calimage_regions, write_facet_regions
-from factor.directions.select import SelectionLimits, select_directions
 from factor.directions.target import Target, is_cut, with_target
 from factor.errors import InputError
 from factor.execution.step import digest
 from factor.observation.model import Observation
 from factor.operations.base import Field
+from factor.operations.choosing import choose_directions, known_sources
 from factor.parset import Settings
 from factor.products.skymodel import Components, read, select
-from factor.products.sources import (
-    assign_sources,
-    calibrator_components,
-    group_sources,
-    sources_from_patches,
-)
+from factor.products.sources import assign_sources, calibrator_components
 from factor.state.store import read_json, write_json
 from factor.tuning.images import INNER_FRACTION, calibrator_image_size, inner_width_deg
 from factor.workspace import Workspace
@@ -64,9 +59,9 @@ def lay_out(
         operations already done.
     """
     models = {band.skymodel: read(band.skymodel) for band in observation.bands}
-    sources = _sources(settings, observation, models)
+    sources = known_sources(settings, observation, models)
     geometry = field_geometry(settings, observation)
-    directions = _directions(settings, workspace, observation, sources, keep=keep)
+    directions = choose_directions(settings, workspace, observation, sources, geometry, keep=keep)
     _check_peeling(settings, directions)
     target = target_of(settings)
     if target is not None:
@@ -151,51 +146,6 @@ def image_width_deg(settings: Settings, direction: Direction) -> float:
     cellsize = settings.imaging.selfcal_cellsize_arcsec
     size = direction.cal_imsize or calibrator_image_size(direction.cal_size_deg or 0.0, cellsize)
     return size * cellsize / 3600.0
-
-
-def _sources(settings: Settings, observation: Observation, models: Models) -> list[Source]:
-    given = settings.directions.faceting_skymodel
-    if given is not None:
-        return sources_from_patches(read(given))[1]
-    return group_sources(models[observation.bands[-1].skymodel])[1]
-
-
-def _directions(
-    settings: Settings,
-    workspace: Workspace,
-    observation: Observation,
-    sources: list[Source],
-    *,
-    keep: bool,
-) -> tuple[Direction, ...]:
-    given = settings.directions.directions_file
-    if given is not None:
-        return tuple(read_directions(given))
-    if workspace.directions_file.exists():
-        return tuple(read_directions(workspace.directions_file))
-    directions = select_directions(
-        sources, _limits(settings, observation), field_geometry(settings, observation)
-    )
-    log.info("chose %d directions: %s", len(directions), workspace.directions_file)
-    if not keep:
-        return tuple(directions)
-    write_directions(directions, workspace.directions_file)
-    # As the file has them: rounded as in every later run.
-    return tuple(read_directions(workspace.directions_file))
-
-
-def _limits(settings: Settings, observation: Observation) -> SelectionLimits:
-    chosen = settings.directions
-    radius = chosen.max_radius_deg
-    return SelectionLimits(
-        size_max_arcmin=chosen.size_max_arcmin or 0.0,
-        separation_max_arcmin=chosen.separation_max_arcmin or 0.0,
-        flux_min_jy=chosen.flux_min_jy or 0.0,
-        flux_min_for_merging_jy=chosen.flux_min_for_merging_jy,
-        ndir_max=chosen.ndir_max,
-        minimize_nonuniformity=chosen.minimize_nonuniformity,
-        max_radius_deg=observation.fwhm_deg(observation.bands[-1].freq_hz) if radius is None else radius,
-    )
 
 
 def _shares(models: Models, facets: tuple[Facet, ...]) -> dict[str, dict[Path, Components]]:

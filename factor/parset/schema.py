@@ -33,8 +33,7 @@ _GLOBAL = Section("global", "globals", "Where the data are, and what happens to 
            "Compress the data with Dysco where nothing is subtracted from them any more."),
     Option("interactive", Kind.BOOL, False,
            "Stop once the directions and facets are chosen, so that they can be looked at "
-           "and edited.",
-           implemented=False),
+           "and edited. Needs a terminal."),
     Option("keep_avg_facet_data", Kind.BOOL, True,
            "Keep the averaged, calibrated visibilities of each facet, for imaging by hand."),
     Option("keep_unavg_facet_data", Kind.BOOL, False,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import shapely
 from astropy.wcs import WCS
 
-from factor.directions.edges import avoidance_radius_deg
+from factor.directions.edges import avoidance_radius_deg, calibrator_radius_deg
 from factor.directions.facets import facet_of, make_facets, neighbours, polygon_in_plane
-from factor.directions.geometry import FieldGeometry, to_plane, to_sky
+from factor.directions.geometry import FieldGeometry, separation_deg, to_plane, to_sky
 from factor.directions.model import Direction, Facet, Source
 from factor.errors import InputError
 from factor.products.masks import polygon_mask
@@ -108,6 +109,43 @@ def test_no_source_is_cut(seed: int) -> None:
         )
         bent += len(set(nearest[inside])) > 1
     assert bent > 0, "no edge had to bend: the test shows nothing"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_calibrators_and_sources_stay_whole(seed: int) -> None:
+    """In a crowded field: calibrators always, and of the sources all but very few.
+
+    Those few overlap several others, which belong to different facets.
+    """
+    rng = np.random.default_rng(200 + seed)
+    field = FIELDS[seed % len(FIELDS)]
+    sizes, fluxes = rng.uniform(0.02, 0.2, 40), rng.uniform(0.1, 10.0, 40)
+    directions = [
+        replace(d, cal_size_deg=float(size), cal_flux_jy=float(flux))
+        for d, size, flux in zip(_directions(field, rng, 40), sizes, fluxes, strict=True)
+    ]
+    sources = _sources(field, rng, 800)
+    facets = make_facets(directions, sources, field)
+    polygons, centre = _polygons(facets, field), (field.ra_deg, field.dec_deg)
+
+    def cut(ra_deg: float, dec_deg: float, radius_deg: float, holder: int) -> bool:
+        x, y = to_plane(ra_deg, dec_deg, centre)
+        angle = np.linspace(0, 2 * np.pi, 40)
+        x, y = x + radius_deg * np.cos(angle), y + radius_deg * np.sin(angle)
+        inside = np.hypot(x / field.radius_deg, y / field.radius_north_deg) < 0.999
+        return not bool(np.all(shapely.intersects_xy(polygons[holder], x[inside], y[inside])))
+
+    for k, d in enumerate(directions):
+        radius = calibrator_radius_deg(d.cal_size_deg, d.cal_flux_jy)
+        others = [o for o in directions if o is not d]
+        room = separation_deg(d.ra_deg, d.dec_deg, [o.ra_deg for o in others], [o.dec_deg for o in others])
+        reach = [radius + calibrator_radius_deg(o.cal_size_deg, o.cal_flux_jy) for o in others]
+        if np.all(room > reach):
+            assert not cut(d.ra_deg, d.dec_deg, 0.99 * radius, k)
+    holders = facet_of(facets, [s.ra_deg for s in sources], [s.dec_deg for s in sources])
+    radii = [max(s.size_arcmin / 120, 12.5 / 3600) for s in sources]
+    found = [cut(s.ra_deg, s.dec_deg, r, h) for s, r, h in zip(sources, radii, holders, strict=True)]
+    assert sum(found) <= 0.005 * len(sources)
 
 
 def test_sources_that_touch_share_a_facet() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from factor.directions.geometry import FieldGeometry, separation_deg, to_sky
 from factor.directions.model import Source
-from factor.directions.select import SelectionLimits, select_directions
+from factor.directions.select import SelectionLimits, left_out, select_directions
 from factor.errors import InputError
 
 FIELD = FieldGeometry(0.1, 60.0, 2.0, 1.0)
@@ -96,3 +96,23 @@ def test_order_of_sources_does_not_matter() -> None:
     assert [d.name for d in first] == [d.name for d in again]
     fluxes = [d.cal_flux_jy for d in first]
     assert fluxes == sorted(fluxes, reverse=True)
+
+
+def test_bright_sources_that_are_not_chosen() -> None:
+    """A user who misses the brightest source of the field is told which limit it failed."""
+    sources = [
+        _source("big", -60, 0, 5.0, size_arcmin=3.0),
+        _source("chosen", 0, 0, 1.0),
+        _source("lobe", 1.5, 0, 0.9, size_arcmin=3.0),
+        _source("too_many", 60, 0, 0.9),
+        _source("out", 0, 200, 4.0),
+        _source("faint", 30, 30, 0.2),
+    ]
+    limits = replace(LIMITS, ndir_max=1, max_radius_deg=2.0, minimize_nonuniformity=False)
+    directions = select_directions(sources, limits, FIELD)
+    assert [d.name for d in directions] == ["chosen"]
+    fainter = [replace(d, cal_flux_jy=0.8) for d in directions]
+    told = left_out(sources, fainter, limits, FIELD)
+    assert [line.split(",")[0] for line in told] == ["big", "out", "too_many"]
+    for line, reason in zip(told, ("size_max_arcmin", "max_radius_deg", "ndir_max"), strict=True):
+        assert reason in line

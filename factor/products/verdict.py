@@ -93,7 +93,7 @@ class Verdict:
         return "; ".join(
             f"{c.name} {c.value:.4g} {c.unit} is above {c.limit:.4g} {c.unit}: {c.reason}".replace(
                 "  ", " "
-            )
+            ).replace(" :", ":")
             for c in self.failures
         )
 

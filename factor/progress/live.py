@@ -114,7 +114,7 @@ def picture(progress: Progress, width: int, height: int) -> Table:
     lines.add_row(Text(_headline(progress), style="bold"))
     if progress.state == "preparing":
         return lines
-    room = max(2, height // 2 - 2)
+    room = max(3, height // 2 - 2)
     bars = [t for t in progress.tallies if t.total and t.operation != "facetsub"][: max(1, room // 3)]
     lines.add_row(_bars(progress, [tally.operation for tally in bars], width))
     running = progress.running

@@ -91,11 +91,24 @@ def _mosaic(standing: Standing, facets: Sequence[Facet], imaging: ImagingSet, im
         record = standing.record(imaged_by, facet)
         if record is None:
             raise FactorError(f"{imaged_by} of {facet.name} is not done")
-        images[facet.name] = {**record.results, "finished": record.finished}
-    settings = {**asdict(imaging), "images": {n: i["finished"] for n, i in images.items()}}
+        images[facet.name] = {
+            **record.results,
+            "finished": record.finished,
+            "solutions": _provenance(standing, facet, record.results["solutions"]),
+            "log": field.workspace.out_log(imaged_by, facet.name),
+        }
+    settings = fieldmosaic.settings_of(field, imaging, images)
     perform(
         context,
         settings,
         lambda: fieldmosaic.run(context, field, imaging, facets, images),
         redo=True,
     )
+
+
+def _provenance(standing: Standing, facet: Facet, kind: str) -> str:
+    """Whose solutions a facet was imaged with, and why not its own."""
+    if kind != "borrowed":
+        return kind
+    calibrated = standing.engine.store.load("facetselfcal", facet.name)
+    return "borrowed" if calibrated is None else "failed"

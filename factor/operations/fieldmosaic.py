@@ -1,9 +1,10 @@
-"""fieldmosaic: join the facet images, and correct the primary beam."""
+"""fieldmosaic: join the facet images, correct the primary beam, check fluxes and positions."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,19 +12,36 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Call, Step
+from factor.execution.step import Call, Step, file_digest
 from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet
+from factor.operations.references import references_of
 from factor.products.beam import ImageWeights, primary_beam
+from factor.products.fieldcheck import check_mosaic, read_summaries
 from factor.products.images import SkyGrid, image_noise
-from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid, write_mosaic
-from factor.products.seams import seam_statistics
+from factor.products.masks import Vertices
+from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid
+from factor.products.mosaic_files import write_mosaic, write_provenance
+from factor.products.seams import SEAM_LIMIT_SIGMA, Seam, seam_statistics, summarise_seams
+from factor.tools.versions import package_version, version_in_log
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.fieldmosaic")
 
 #: Kinds of images that make up a mosaic.
 KINDS = ("pbcor", "pbcut", "pb", "facets")
+
+
+def settings_of(
+    field: Field, imaging: ImagingSet, images: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What shapes the mosaic and its check."""
+    catalogue = field.settings.calibration.astrometry_catalogue
+    return {
+        **asdict(imaging),
+        "images": {name: image["finished"] for name, image in images.items()},
+        "astrometry_catalogue": file_digest(catalogue) if catalogue else "",
+    }
 
 
 def run(
@@ -33,7 +51,7 @@ def run(
     facets: Sequence[Facet],
     images: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Make the mosaic.
+    """Make the mosaic, and check it.
 
     Parameters
     ----------
@@ -46,39 +64,40 @@ def run(
     facets : sequence of Facet
         The facets that were imaged.
     images : mapping of facet name to results
-        What facetimage left for each.
+        What facetimage left for each, and in ``log`` what WSClean said.
 
     Returns
     -------
     dict
-        The results for the record: files, noise, seams.
+        The results for the record: files, noise, seams, fluxes and positions.
     """
     workspace = field.workspace
     members = tuple(_member(workspace, facet, images[facet.name]) for facet in facets)
-    centre = (field.observation.ra_deg, field.observation.dec_deg)
-    grid = mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec)
     prefix = context.products / "field."
-    report = context.products / "field.mosaic.json"
-    chunks = tuple(f.path for chunk in field.observation.chunks for f in chunk.files)
-    arguments = {
-        "members": members,
-        "grid": grid,
-        "weights": ImageWeights(
-            minuv_lambda=imaging.min_uv_lambda,
-            robust=imaging.robust,
-            field_of_view_deg=max(facet.width_deg for facet in facets),
-        ),
-        "chunks": chunks,
-        "prefix": prefix,
-        "history": (f"parset {field.settings.path}", *_settings_lines(imaging)),
-    }
+    history = (
+        f"parset {field.settings.path}",
+        *(f"{name} = {value}" for name, value in asdict(imaging).items()),
+        _versions(Path(images[facets[0].name]["log"])),
+    )
+    numbers = _join(context, field, imaging, members, history)
+    seams = summarise_seams([Seam(**seam) for seam in numbers["seams"]], numbers["noise_jy"])
     files = {kind: prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits") for kind in KINDS}
-    reads: tuple[Path, ...] = tuple(m.path for m in members if m.path is not None)
-    action = Call(join_facets, arguments)
-    context.run(Step("join facets, correct the primary beam", action, reads, (*files.values(), report)))
-    numbers = json.loads(report.read_text())
     log.info("mosaic: noise %.3f mJy/beam: %s", 1e3 * numbers["noise_jy"], files["pbcor"])
-    return {"files": {kind: workspace.relative(path) for kind, path in files.items()}, **numbers}
+    log.info("mosaic: steps between facets: %s", seams)
+    if seams.visible:
+        log.warning(
+            "mosaic: the step between %s and %s is %.2f of the noise, more than %g: look at the verdicts and "
+            "the images of both; if one is worse, lengthen its solution intervals in the directions file or "
+            "merge it with a neighbour", *seams.worst_edge, seams.worst_sigma, SEAM_LIMIT_SIGMA,
+        )  # fmt: skip
+    files["picture"] = _picture(context, files["pbcut"], facets, numbers["noise_jy"])
+    check = _check(context, field, prefix, numbers)
+    return {
+        "files": {kind: workspace.relative(path) for kind, path in files.items()},
+        **numbers,
+        "seam_summary": asdict(seams),
+        "check": check,
+    }
 
 
 def _member(workspace: Workspace, facet: Facet, results: Mapping[str, Any]) -> FacetImage:
@@ -91,8 +110,88 @@ def _member(workspace: Workspace, facet: Facet, results: Mapping[str, Any]) -> F
     )
 
 
-def _settings_lines(imaging: ImagingSet) -> tuple[str, ...]:
-    return tuple(f"{name} = {value}" for name, value in asdict(imaging).items())
+def _versions(wsclean_log: Path) -> str:
+    """The versions of all that made the mosaic, as far as they are known."""
+    from factor import __version__
+
+    versions = {
+        "Factor": __version__,
+        "DP3": package_version("dp3"),
+        "WSClean": version_in_log("WSClean", wsclean_log),
+        "EveryBeam": package_version("everybeam"),
+    }
+    return "versions: " + ", ".join(f"{tool} {version}" for tool, version in versions.items() if version)
+
+
+def _join(
+    context: Context,
+    field: Field,
+    imaging: ImagingSet,
+    members: tuple[FacetImage, ...],
+    history: tuple[str, ...],
+) -> dict[str, Any]:
+    """Make the mosaic's images; noise, frequency and seams."""
+    centre = (field.observation.ra_deg, field.observation.dec_deg)
+    prefix = context.products / "field."
+    report, table = context.products / "field.mosaic.json", context.products / "field.provenance.txt"
+    arguments = {
+        "members": members,
+        "grid": mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec),
+        "weights": ImageWeights(
+            minuv_lambda=imaging.min_uv_lambda,
+            robust=imaging.robust,
+            field_of_view_deg=max(field.facet(m.name).width_deg for m in members),
+        ),
+        "chunks": tuple(f.path for chunk in field.observation.chunks for f in chunk.files),
+        "prefix": prefix,
+        "history": history,
+    }
+    files = (prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits") for kind in KINDS)
+    reads: tuple[Path, ...] = tuple(m.path for m in members if m.path is not None)
+    action = Call(join_facets, arguments)
+    context.run(Step("join facets, correct the primary beam", action, reads, (*files, table, report)))
+    numbers: dict[str, Any] = json.loads(report.read_text())
+    return numbers
+
+
+def _picture(context: Context, image: Path, facets: Sequence[Facet], noise_jy: float) -> Path:
+    """Draw the mosaic with its facets."""
+    path = image.with_suffix(".png")
+    arguments = {
+        "image": image,
+        "picture": path,
+        "facets": {facet.name: facet.vertices for facet in facets},
+        "noise_jy": noise_jy,
+    }
+    context.run(Step("picture", Call(draw_mosaic, arguments), (image,), (path,)))
+    return path
+
+
+def draw_mosaic(image: Path, picture: Path, facets: Mapping[str, Vertices], noise_jy: float) -> None:
+    """Draw a mosaic with the outlines of its facets."""
+    from factor.products.imageplot import plot_image
+
+    title = f"{image.stem}: noise {1e3 * noise_jy:.3g} mJy/beam"
+    plot_image(image, picture, outlines=facets, title=title, noise=noise_jy)
+
+
+def _check(context: Context, field: Field, prefix: Path, numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Compare fluxes and positions with the initial sky model, and with a catalogue."""
+    files = [prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits") for kind in ("pbcut", "pb")]
+    arguments = {
+        "prefix": prefix,
+        "references": references_of(field, files[0], numbers["freq_hz"]),
+        "noise_jy": numbers["noise_jy"],
+    }
+    outputs = tuple(prefix.with_name(f"{prefix.name}check.{kind}") for kind in ("csv", "png", "json"))
+    context.run(Step("check fluxes and positions", Call(check_mosaic, arguments), tuple(files), outputs))
+    summaries = read_summaries(outputs[2])
+    for summary in summaries:
+        log.info("mosaic: %s", summary)
+        for problem in summary.problems():
+            log.warning("mosaic: compared with the %s, %s: see %s", summary.reference, problem, outputs[1])
+    plain = [asdict(summary) for summary in summaries]
+    return [{k: v for k, v in s.items() if not (isinstance(v, float) and math.isnan(v))} for s in plain]
 
 
 def join_facets(
@@ -123,6 +222,7 @@ def join_facets(
     mosaic = make_mosaic(members, grid)
     beam = primary_beam(chunks, grid, weights=weights)
     write_mosaic(mosaic, beam, prefix, history)
+    write_provenance(members, prefix.with_name(f"{prefix.name}provenance.txt"))
     noise = image_noise(mosaic.data)
     seams = [asdict(seam) for seam in seam_statistics(mosaic)]
     report = prefix.with_name(f"{prefix.name}mosaic.json")

@@ -55,7 +55,7 @@ def plot_image(
         When the image can't be read.
     """
     image = read_image(path_fits)
-    figure = _figure(_WIDTH_INCH, 0.86 * _WIDTH_INCH)
+    figure = new_figure(_WIDTH_INCH, 0.86 * _WIDTH_INCH)
     data, wcs = _decimated(image)
     axes = figure.add_axes((0.13, 0.1, 0.7, 0.82), projection=wcs)
     shown = _show(axes, data, noise if noise is not None else image_noise(image.data))
@@ -66,7 +66,7 @@ def plot_image(
     for name, vertices in (outlines or {}).items():
         _draw_outline(axes, wcs, vertices, name)
     _colour_bar(figure, shown, (0.845, 0.1, 0.025, 0.82), _unit(image))
-    _save(figure, path_png)
+    save_figure(figure, path_png)
 
 
 def compare_images(
@@ -89,7 +89,7 @@ def compare_images(
     """
     images = [read_image(path) for _, path in (left, right)]
     noises = [image_noise(image.data) for image in images]
-    figure = _figure(2.0 * _WIDTH_INCH, _WIDTH_INCH)
+    figure = new_figure(2.0 * _WIDTH_INCH, _WIDTH_INCH)
     shown = None
     for i, ((title, _), image) in enumerate(zip((left, right), images, strict=True)):
         data, wcs = _decimated(image)
@@ -100,10 +100,11 @@ def compare_images(
         for name, vertices in facets.items():
             _draw_outline(axes, wcs, vertices, name)
     _colour_bar(figure, shown, (0.927, 0.09, 0.012, 0.83), _unit(images[1]))
-    _save(figure, path_png)
+    save_figure(figure, path_png)
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of a size in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -221,7 +222,8 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:

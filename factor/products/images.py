@@ -195,6 +195,25 @@ def read_image(path: Path) -> Image:
     return Image(path, data, header, wcs, beam, *_header_frequency(header))
 
 
+def read_beam(path: Path) -> Beam:
+    """The restoring beam in an image's header; its pixels are not read.
+
+    Raises
+    ------
+    FactorError
+        When the file cannot be read or has none.
+    """
+    from astropy.io import fits
+
+    try:
+        header = fits.getheader(path)
+    except OSError as error:
+        raise FactorError(f"{path}: can't be read as a FITS image: {error}") from error
+    if not header.get("BMAJ", 0.0) > 0.0:
+        raise FactorError(f"{path}: has no restoring beam (BMAJ, BMIN)")
+    return Beam(float(header["BMAJ"]), float(header["BMIN"]), float(header.get("BPA", 0.0)))
+
+
 def write_image(path: Path, data: NDArray[Any], header: Header, table: Any = None) -> None:
     """Write a FITS image whole or not at all, replacing what was there.
 

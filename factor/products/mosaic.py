@@ -13,19 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factor.errors import FactorError
-from factor.products.images import Beam, Image, SkyGrid, read_image, write_image
+from factor.products.images import Beam, Image, SkyGrid, read_image
 from factor.products.masks import Vertices, pixel_polygon_mask, polygon_pixels
 from factor.products.resample import paste
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
-    from factor.products.beam import PrimaryBeam
-
-#: Below this response the flat-noise image is blanked.
-PB_CUT = 0.4
-#: Below this response a corrected flux means nothing.
-PB_FLOOR = 0.05
 #: Largest relative difference of the facets' restoring beams.
 BEAM_TOLERANCE = 0.01
 
@@ -45,7 +39,8 @@ class FacetImage:
     solutions : str
         The direction whose solutions the image was made with.
     kind : str
-        ``own``, ``borrowed``, ``failed`` (its own calibration failed) or ``none``.
+        ``own``, ``borrowed`` (it was not calibrated itself), ``failed`` (its own calibration
+        did; those of another are used) or ``none``.
     """
 
     name: str
@@ -78,16 +73,6 @@ class Mosaic:
     facets: tuple[FacetImage, ...]
     cards: dict[str, Any]
     bandwidth_hz: float = 1.0
-
-
-@dataclass(frozen=True)
-class MosaicFiles:
-    """The files of a mosaic."""
-
-    pbcor: Path
-    pbcut: Path
-    pb: Path
-    facets: Path
 
 
 def turned_position_angle(
@@ -234,82 +219,3 @@ def _common_beam(beams: Sequence[tuple[Path, Beam]]) -> Beam:
                 "image all facets again with one restoring beam",
             )
     return first
-
-
-def write_mosaic(mosaic: Mosaic, beam: PrimaryBeam, prefix: Path, history: Sequence[str] = ()) -> MosaicFiles:
-    """Write the products of fieldmosaic.
-
-    ``<prefix>correct_mosaic.pbcor.fits`` (true flux), ``.pbcut.fits`` (flat noise, blanked
-    beyond the 40 % power point), ``.pb.fits`` (primary beam) and ``.facets.fits`` (which
-    facet, whose solutions).
-
-    Parameters
-    ----------
-    mosaic : Mosaic
-    beam : PrimaryBeam
-        On the mosaic's grid; its frequency goes into the headers.
-    prefix : Path
-        Folder and beginning of the file names.
-    history : sequence of str
-        HISTORY lines: versions, parset.
-    """
-    if beam.grid != mosaic.grid:
-        raise ValueError("the primary beam is on another grid than the mosaic")
-    names = (
-        prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits")
-        for kind in ("pbcor", "pbcut", "pb", "facets")
-    )
-    files = MosaicFiles(*names)
-    response, data = beam.data, mosaic.data
-    header = _header(mosaic, mosaic.grid.header(beam.freq_hz, mosaic.bandwidth_hz), history)
-    usable = np.where(response > PB_FLOOR, response, np.nan).astype(np.float32)
-    write_image(files.pbcor, data / usable, header)
-    header["PBCUT"] = (PB_CUT, "blanked where the primary beam is lower")
-    write_image(files.pbcut, np.where(response >= PB_CUT, data, np.float32(np.nan)), header)
-    for key in ("BMAJ", "BMIN", "BPA", "PBCUT"):
-        del header[key]
-    header["BUNIT"] = ""
-    write_image(files.pb, response, header)
-    write_image(
-        files.facets,
-        mosaic.facet_map,
-        _header(mosaic, mosaic.grid.header(), history),
-        _facet_table(mosaic.facets),
-    )
-    return files
-
-
-def _header(mosaic: Mosaic, header: Header, history: Sequence[str]) -> Header:
-    from factor import __version__
-
-    if "CTYPE4" in header:
-        header["BUNIT"] = "JY/BEAM"
-        header["BTYPE"] = "Intensity"
-        header["BMAJ"] = (mosaic.beam.bmaj_deg, "deg")
-        header["BMIN"] = (mosaic.beam.bmin_deg, "deg")
-        header["BPA"] = (mosaic.beam.bpa_deg, "deg, at the field's centre")
-    for key, value in mosaic.cards.items():
-        header[key] = value
-    header["ORIGIN"] = (f"Factor {__version__}", "facet calibration of LOFAR data")
-    for line in history:
-        # FITS headers are ASCII; a path need not be.
-        header.add_history(line.encode("ascii", "backslashreplace").decode())
-    return header
-
-
-def _facet_table(facets: Sequence[FacetImage]) -> Any:
-    from astropy.io.fits import table_to_hdu
-    from astropy.table import Table
-
-    hdu = table_to_hdu(
-        Table(
-            {
-                "NUMBER": np.arange(1, len(facets) + 1, dtype=np.int16),
-                "NAME": [f.name for f in facets],
-                "SOLUTIONS": [f.solutions or ("" if f.kind == "none" else f.name) for f in facets],
-                "KIND": [f.kind for f in facets],
-            }
-        )
-    )
-    hdu.name = "FACETS"
-    return hdu

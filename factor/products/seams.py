@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,10 @@ from numpy.typing import NDArray
 from factor.products.images import Image, read_image
 from factor.products.mosaic import Mosaic
 from factor.products.resample import sample_image
+
+
+#: A step of more than this part of the noise can be seen.
+SEAM_LIMIT_SIGMA = 0.3
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,39 @@ class Seam:
     length_beams: float
     difference_jy: float
     """Mean of the first facet's image minus the second's, Jy/beam."""
+
+
+@dataclass(frozen=True)
+class SeamSummary:
+    """The steps between all facets, in units of the mosaic's noise."""
+
+    edges: int
+    median_sigma: float
+    worst_sigma: float
+    worst_edge: tuple[str, str]
+
+    def __str__(self) -> str:
+        if not self.edges:
+            return "no edge that facets share is long enough to be measured"
+        first, second = self.worst_edge
+        return (
+            f"{self.median_sigma:.2f} of the noise (median of {self.edges} edges), {self.worst_sigma:.2f} "
+            f"at worst, between {first} and {second}"
+        )
+
+    @property
+    def visible(self) -> bool:
+        """Whether the worst of them is above the limit."""
+        return self.worst_sigma > SEAM_LIMIT_SIGMA
+
+
+def summarise_seams(seams: Sequence[Seam], noise_jy: float) -> SeamSummary:
+    """Median and worst of the steps between facets."""
+    if not seams or not noise_jy > 0.0:
+        return SeamSummary(0, 0.0, 0.0, ("", ""))
+    steps = np.abs([seam.difference_jy for seam in seams]) / noise_jy
+    worst = seams[int(np.argmax(steps))]
+    return SeamSummary(len(seams), float(np.median(steps)), float(steps.max()), (worst.first, worst.second))
 
 
 def seam_statistics(mosaic: Mosaic, min_length_beams: float = 20.0) -> list[Seam]:

@@ -50,7 +50,7 @@ def group_sources(
         The brightest first, named ``facet_patch_<index>``. The flux is the sum over all
         components given: that of one band only if one band's model was given.
     """
-    labels = _link(components, fwhm_arcsec)
+    labels = linked(components, fwhm_arcsec)
     if not len(labels):
         return labels, []
     flux = np.bincount(labels, components.flux_jy)
@@ -74,7 +74,8 @@ def sources_from_patches(components: Components) -> tuple[Ints, list[Source]]:
     return labels, _sources(components, labels, [str(name) for name in names])
 
 
-def _link(components: Components, fwhm_arcsec: float) -> Ints:
+def linked(components: Components, fwhm_arcsec: float) -> Ints:
+    """Labels of components that make up one source, as in `group_sources`, in no special order."""
     return friends_of_friends(
         components.ra_deg,
         components.dec_deg,
@@ -171,7 +172,7 @@ def assign_sources(
         For each model, the index into ``facets`` of each component, or -1 for outside all.
     """
     union = concatenate(list(models.values()))
-    labels = _link(union, fwhm_arcsec)
+    labels = linked(union, fwhm_arcsec)
     if by_patch and len(labels):
         labels = _join_patches(labels, [m.patch for m in models.values()])
     owner = np.zeros(0, dtype=np.int64)
@@ -227,7 +228,7 @@ def calibrator_components(
     if not size:
         raise ValueError(f"the size of calibrator '{direction.name}' is not known")
     union = concatenate(list(models.values()))
-    labels = _link(union, fwhm_arcsec)
+    labels = linked(union, fwhm_arcsec)
     inside = np.zeros(len(union), dtype=np.bool_)
     if len(labels):
         x, y = to_plane(*_centres(union, labels), (direction.ra_deg, direction.dec_deg))
@@ -256,7 +257,7 @@ def collapse_compact(components: Components, beam_arcsec: float) -> Components:
     Components
         With one point of the summed flux and the summed spectrum for each compact source.
     """
-    labels = _link(components, beam_arcsec)
+    labels = linked(components, beam_arcsec)
     kept = np.ones(len(components), dtype=np.bool_)
     points: list[Components] = []
     order = np.argsort(labels, kind="stable")

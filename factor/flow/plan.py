@@ -8,6 +8,7 @@ from factor.errors import FactorError
 from factor.flow.schedule import Schedule
 from factor.operations.base import Field
 from factor.operations.facet_imaging import imaging_sets, operation_name
+from factor.operations.fieldmosaic import STEPS as MOSAIC_STEPS
 from factor.operations.selfcal_loop import PHASE_CYCLES
 from factor.state.plan import Plan, PlannedDirection, Work, save_plan
 from factor.state.store import StateStore
@@ -81,7 +82,7 @@ def _work(field: Field, schedule: Schedule) -> tuple[Work, ...]:
     for imaging in imaging_sets(field.settings) if imaged else ():
         work.append(Work(operation_name("facetimage", imaging, field.settings), imaged, chunks + 3))
         if field.settings.imaging.make_mosaic:
-            work.append(Work(operation_name("fieldmosaic", imaging, field.settings), (FIELD,), 1))
+            work.append(Work(operation_name("fieldmosaic", imaging, field.settings), (FIELD,), MOSAIC_STEPS))
     return tuple(work)
 
 

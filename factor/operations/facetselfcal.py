@@ -18,6 +18,7 @@ from typing import Any
 from factor.directions.model import Facet
 from factor.errors import InputError
 from factor.execution.context import Context, Engine
+from factor.execution.step import file_digest
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change, predict
@@ -132,6 +133,8 @@ def settings_of(field: Field, facet: Facet) -> dict[str, Any]:
     shaping.update({name: imaging[name] for name in _IMAGING_OPTIONS})
     direction = asdict(facet.direction)
     shaping |= {**flag_settings(settings), "holds_target": facet.holds_target}
+    if settings.calibration.astrometry_catalogue is not None:
+        shaping["astrometry_catalogue"] = file_digest(settings.calibration.astrometry_catalogue)
     return {**shaping, **{f"direction.{name}": value for name, value in direction.items()}}
 
 

@@ -18,7 +18,7 @@ from factor.operations.facet_imaging import ImagingSet
 from factor.operations.references import references_of
 from factor.products.beam import ImageWeights, primary_beam
 from factor.products.fieldcheck import check_mosaic, read_summaries
-from factor.products.images import SkyGrid, image_noise
+from factor.products.images import SkyGrid, image_noise, read_beam
 from factor.products.masks import Vertices
 from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid
 from factor.products.mosaic_files import write_mosaic, write_provenance
@@ -31,17 +31,19 @@ log = logging.getLogger("factor.fieldmosaic")
 #: Kinds of images that make up a mosaic.
 KINDS = ("pbcor", "pbcut", "pb", "facets")
 
+#: Joining, picture, check.
+STEPS = 3
+
 
 def settings_of(
     field: Field, imaging: ImagingSet, images: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What shapes the mosaic and its check."""
     catalogue = field.settings.calibration.astrometry_catalogue
-    return {
-        **asdict(imaging),
-        "images": {name: image["finished"] for name, image in images.items()},
-        "astrometry_catalogue": file_digest(catalogue) if catalogue else "",
-    }
+    shaping = {**asdict(imaging), "images": {name: image["finished"] for name, image in images.items()}}
+    if catalogue is not None:
+        shaping["astrometry_catalogue"] = file_digest(catalogue)
+    return shaping
 
 
 def run(
@@ -171,7 +173,9 @@ def draw_mosaic(image: Path, picture: Path, facets: Mapping[str, Vertices], nois
     """Draw a mosaic with the outlines of its facets."""
     from factor.products.imageplot import plot_image
 
-    title = f"{image.stem}: noise {1e3 * noise_jy:.3g} mJy/beam"
+    beam = read_beam(image)
+    size = f"{3600 * beam.bmaj_deg:.1f} x {3600 * beam.bmin_deg:.1f} arcsec"
+    title = f"{image.stem}: noise {1e3 * noise_jy:.3g} mJy/beam, beam {size}"
     plot_image(image, picture, outlines=facets, title=title, noise=noise_jy)
 
 

@@ -22,6 +22,7 @@ from factor.observation.model import Observation
 from factor.operations.base import Field
 from factor.operations.choosing import choose_directions, known_sources
 from factor.parset import Settings
+from factor.products.catalogues import catalogue_of_field
 from factor.products.skymodel import Components, read, select
 from factor.products.sources import assign_sources, calibrator_components
 from factor.state.store import read_json, write_json
@@ -61,6 +62,7 @@ def lay_out(
     models = {band.skymodel: read(band.skymodel) for band in observation.bands}
     sources = known_sources(settings, observation, models)
     geometry = field_geometry(settings, observation)
+    _check_catalogue(settings, geometry)
     directions = choose_directions(settings, workspace, observation, sources, geometry, keep=keep)
     _check_peeling(settings, directions)
     target = target_of(settings)
@@ -93,6 +95,15 @@ def lay_out(
         sources=shares,
         calibrators={facet.name: _calibrators(settings, shares, facet) for facet in facets},
     )
+
+
+def _check_catalogue(settings: Settings, geometry: FieldGeometry) -> None:
+    """Refuse a catalogue that cannot be read or is of another field."""
+    path = settings.calibration.astrometry_catalogue
+    if path is not None:
+        centre = (geometry.ra_deg, geometry.dec_deg)
+        found = len(catalogue_of_field(path, centre, geometry.radius_north_deg))
+        log.info("astrometry_catalogue: %d sources in the field", found)
 
 
 def _check_peeling(settings: Settings, directions: tuple[Direction, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from factor.directions.model import Facet
 from factor.errors import StepError
@@ -92,6 +93,11 @@ class Calibrator:
     @property
     def name(self) -> str:
         return self.facet.name
+
+    @property
+    def catalogue(self) -> Path | None:
+        """The catalogue that starting models get their positions from."""
+        return self.field.settings.calibration.astrometry_catalogue
 
     @property
     def target(self) -> solving.Target:
@@ -201,7 +207,7 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
         When a tool fails or an image or solution is no good.
     """
     calibrator, data, (first, plain) = _begin(calibrator)
-    cycles = [first]
+    cycles, held_at = [first], plain
     model = _starting_model(calibrator, first, plain)
     limit = calibrator.most_loops
     for number in range(1, PHASE_CYCLES + limit + 1):
@@ -209,7 +215,10 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
         label = f"cycle{number:02d}"
         solutions = solving.solve(calibrator.target, data, model, label, with_gains=with_gains)
         cycles.append(_image_cycle(calibrator, data, number, solutions))
-        model = _held_model(calibrator, cycles[-1], plain)
+        if number == 1 and calibrator.catalogue is not None:
+            # From here on the source is where the catalogue has it, no longer where it came.
+            held_at = cycles[1]
+        model = _held_model(calibrator, cycles[-1], held_at)
         if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
             break
     best = max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range)
@@ -309,28 +318,31 @@ def _starting_model(calibrator: Calibrator, first: Cycle, plain: Cycle) -> Path:
     """The first solve's model: compact sources as points where the image without phases has them."""
     context = calibrator.context
     path = context.scratch / f"{calibrator.name}.start.skymodel"
-    arguments = {
+    arguments: dict[str, Any] = {
         "model": first.model,
         "image": plain.image,
         "initial": calibrator.middle_model(),
         "patch": calibrator.name,
         "path": path,
     }
-    reads = (first.model, plain.image)
+    reads: tuple[Path, ...] = (first.model, plain.image)
+    if calibrator.catalogue is not None:
+        arguments["catalogue"] = calibrator.catalogue
+        reads = (*reads, calibrator.catalogue)
     context.run(Step("starting model", Call(starting_model, arguments), reads, (path,)))
     return path
 
 
-def _held_model(calibrator: Calibrator, cycle: Cycle, plain: Cycle) -> Path:
-    """The next solve's model: what a cycle's image holds, at the place of the image without phases."""
+def _held_model(calibrator: Calibrator, cycle: Cycle, earlier: Cycle) -> Path:
+    """The next solve's model: what a cycle's image holds, at the place where an earlier one has it."""
     path = calibrator.context.scratch / f"{calibrator.name}.cycle{cycle.number:02d}.held.skymodel"
     arguments = {
         "model": cycle.model,
         "image": cycle.image,
-        "first": plain.image,
+        "first": earlier.image,
         "patch": calibrator.name,
         "path": path,
     }
-    reads = (cycle.model, cycle.image, plain.image)
+    reads = (cycle.model, cycle.image, earlier.image)
     calibrator.context.run(Step(f"hold cycle {cycle.number}", Call(held_model, arguments), reads, (path,)))
     return path

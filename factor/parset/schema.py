@@ -118,8 +118,10 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            "(``TEC_block_MHz``).",
            choices=("scalarphase", "tecandphase")),
     Option("astrometry_catalogue", Kind.FILE, None,
-           "Table with columns RA, Dec and flux that anchors the positions of the starting "
-           "models.", default_text="none", implemented=False),
+           "Table (FITS, VOTable, CSV, text) with columns RA, Dec and flux (degrees and Jy "
+           "unless it has units; true fluxes). Starting models of calibrators get their "
+           "positions from it, and the final mosaic is compared with it.",
+           default_text="none"),
 ))
 
 _IMAGING = Section("imaging", "imaging", "Images of calibrators, facets and field.", (

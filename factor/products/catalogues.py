@@ -158,7 +158,7 @@ def _values(path: Path, table: Any, name: str, column: str | None) -> Floats:
             unit = units.hourangle if hours else units.Unit(_UNITS[name])
             texts = [str(text).strip() for text in raw]
             return np.asarray(Angle(texts, unit=unit).deg if _UNITS[name] == "deg" else texts, dtype=float)
-        numbers = np.ma.filled(np.ma.asarray(raw, dtype=float), np.nan)
+        numbers = np.where(np.ma.getmaskarray(raw), np.nan, np.asarray(raw, dtype=float))
         unit = getattr(raw, "unit", None)
         if unit is None or not _UNITS[name]:
             return np.asarray(numbers, dtype=float)
@@ -188,7 +188,8 @@ def anchored_to_catalogue(components: Components, catalogue: Catalogue, radius_a
         As they were, when the catalogue does not have at least half of their flux.
     """
     labels = linked(components, radius_arcsec)
-    shifts = [_shift(components, labels == k, catalogue, radius_arcsec) for k in range(labels.max(initial=-1) + 1)]
+    count = int(labels.max(initial=-1)) + 1
+    shifts = [_shift(components, labels == k, catalogue, radius_arcsec) for k in range(count)]
     flux = np.bincount(labels, components.flux_jy.clip(min=0.0)) if len(labels) else np.zeros(0)
     known = np.array([shift is not None for shift in shifts], dtype=bool)
     if not known.any() or flux[known].sum() < 0.5 * flux.sum():

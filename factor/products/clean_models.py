@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from factor.directions.geometry import friends_of_friends, separation_deg, to_plane
+from factor.products.catalogues import anchored_to_catalogue, read_catalogue
 from factor.products.images import Image, read_image
 from factor.products.positions import WHOLE_FRACTION, drift, find_peak
 from factor.products.skymodel import Components, concatenate, flux_at, read, select, write
 from factor.products.sources import SOURCE_FWHM_ARCSEC, collapse_compact
 from factor.products.spectra import with_initial_spectra
 from factor.tuning.intervals import effective_flux_jy
+
+log = logging.getLogger("factor.selfcal")
 
 #: Components that must make up a source of the initial model for its centroid to be trusted.
 FEWEST_COMPONENTS = 5
@@ -26,6 +30,8 @@ WIDEST_GAUSSIAN_BEAMS = 5.0
 
 #: Resolution of the initial models.
 INITIAL_BEAM_ARCSEC = 25.0
+#: Farthest that a source may be from its place in a catalogue: half of that resolution.
+CATALOGUE_RADIUS_ARCSEC = INITIAL_BEAM_ARCSEC / 2.0
 
 
 def model_from_clean(source_list: Path, patch: str, path: Path, initial: Sequence[Path] = ()) -> None:
@@ -65,7 +71,12 @@ def held_model(model: Path, image: Path, first: Path, patch: str, path: Path) ->
 
 
 def starting_model(
-    model: Path, image: Path, initial: Sequence[Path], patch: str, path: Path
+    model: Path,
+    image: Path,
+    initial: Sequence[Path],
+    patch: str,
+    path: Path,
+    catalogue: Path | None = None,
 ) -> None:
     """Write the model of the first solve: sources as points and Gaussians where they are seen.
 
@@ -87,6 +98,8 @@ def starting_model(
         Name of the one patch, the direction's.
     path : Path
         Model to write.
+    catalogue : Path, optional
+        Catalogue whose positions are taken instead, where it has the sources.
     """
     picture = read_image(image)
     beam = picture.restoring_beam
@@ -94,7 +107,24 @@ def starting_model(
     sources = _rounded(collapse_compact(read(model), beam_arcsec), beam_arcsec)
     for one in initial:
         sources = _anchored(sources, read(one))
-    write(_seen(sources, picture), path, patch)
+    sources = _seen(sources, picture)
+    if catalogue is not None:
+        anchored = anchored_to_catalogue(sources, read_catalogue(catalogue), CATALOGUE_RADIUS_ARCSEC)
+        _tell_anchored(sources, anchored, patch)
+        sources = anchored
+    write(sources, path, patch)
+
+
+def _tell_anchored(before: Components, after: Components, patch: str) -> None:
+    """Say how far a catalogue has moved a model."""
+    moved = 3600.0 * separation_deg(before.ra_deg, before.dec_deg, after.ra_deg, after.dec_deg)
+    if not moved.any():
+        log.warning(
+            "%s: astrometry_catalogue has no source of its flux within %g arcsec of it: its position is "
+            "that of its first image", patch, CATALOGUE_RADIUS_ARCSEC,
+        )  # fmt: skip
+    else:
+        log.info("%s: the starting model is moved by %.2f arcsec to the catalogue", patch, moved.max())
 
 
 def _seen(sources: Components, picture: Image) -> Components:

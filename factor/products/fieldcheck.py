@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,8 +197,9 @@ def check_mosaic(prefix: Path, references: Sequence[Reference], noise_jy: float)
 
 def read_summaries(path: Path) -> list[Summary]:
     """The summaries in ``check.json``."""
-    entries = json.loads(path.read_text())
-    return [Summary(**{k: math.nan if v is None else v for k, v in entry.items()}) for entry in entries]
+    entries: list[dict[str, Any]] = json.loads(path.read_text())
+    unknown: dict[str, Any] = dict.fromkeys(Summary.__dataclass_fields__, math.nan)
+    return [Summary(**{**unknown, **{k: v for k, v in e.items() if v is not None}}) for e in entries]
 
 
 def _without_nan(values: dict[str, object]) -> dict[str, object]:
@@ -232,9 +234,21 @@ def _measure_all(flat: Image, reference: Reference, noise_jy: float, prefix: Pat
                 flux, east, north = math.nan, math.nan, math.nan
             rows.append(
                 Row(
-                    reference.name, source.name, source.ra_deg, source.dec_deg, facet, float(distance[k]),
-                    response, expected, flux, error, flux / response, flux / expected, east, north,
-                )  # fmt: skip
+                    reference=reference.name,
+                    name=source.name,
+                    ra_deg=source.ra_deg,
+                    dec_deg=source.dec_deg,
+                    facet=facet,
+                    distance_deg=float(distance[k]),
+                    primary_beam=response,
+                    expected_apparent_jy=expected,
+                    measured_apparent_jy=flux,
+                    error_apparent_jy=error,
+                    measured_true_jy=flux / response,
+                    flux_ratio=flux / expected,
+                    ra_offset_arcsec=east,
+                    dec_offset_arcsec=north,
+                )
             )
     return rows
 

@@ -52,7 +52,7 @@ def _medians(flux: Any, distance: Any, offsets: Any, summary: Summary, colour: s
         axes.axhline(summary.flux_ratio, color=colour, linewidth=1.0, linestyle="--")
     east, north = summary.ra_offset_arcsec, summary.dec_offset_arcsec
     label = f'medians {east:+.2f}", {north:+.2f}"'
-    offsets.plot([east], [north], marker="+", color=colour, markersize=20, mew=2.0, ls="none", label=label)
+    offsets.plot([east], [north], "+", color=colour, markersize=20, mew=2.0, zorder=5, label=label)
 
 
 def _decorate(flux: Any, distance: Any, offsets: Any, summaries: Sequence[Summary]) -> None:

@@ -187,6 +187,8 @@ def _draw_beam(axes: Any, image: Image) -> None:
 
 
 def _draw_outline(axes: Any, wcs: WCS, vertices: Vertices, name: str) -> None:
+    from shapely import Polygon
+
     sky = np.asarray([*vertices, vertices[0]], dtype=np.float64)
     x, y = wcs.world_to_pixel_values(sky[:, 0], sky[:, 1])
     limits = (axes.get_xlim(), axes.get_ylim())
@@ -194,8 +196,9 @@ def _draw_outline(axes: Any, wcs: WCS, vertices: Vertices, name: str) -> None:
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
     if name:
+        middle = Polygon(np.column_stack([x, y])).representative_point()
         axes.text(
-            float(np.mean(x[:-1])), float(np.mean(y[:-1])), name,
+            middle.x, middle.y, name,
             color=_OUTLINE, fontsize=7, ha="center", va="center", clip_on=True,
         )  # fmt: skip
 

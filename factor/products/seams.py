@@ -12,7 +12,6 @@ from factor.products.images import Image, read_image
 from factor.products.mosaic import Mosaic
 from factor.products.resample import sample_image
 
-
 #: A step of more than this part of the noise can be seen.
 SEAM_LIMIT_SIGMA = 0.3
 

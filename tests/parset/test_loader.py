@@ -207,7 +207,6 @@ def test_strict_makes_unknown_names_errors() -> None:
     ("section", "line", "remedy"),
     [
         ("imaging", "idg_mode = gpu", "remove it or set it to cpu"),
-        ("calibration", "astrometry_catalogue = my.parset", "remove it"),
         ("imaging", "automask_facet_image = False", "remove it or set it to True"),
     ],
 )

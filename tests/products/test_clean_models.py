@@ -167,3 +167,20 @@ def test_rule_7_the_calibrators_model_is_put_on_the_scale_of_its_solutions(tmp_p
     brightest = int(np.argmax(after.flux_jy))
     assert after.flux_jy[brightest] == pytest.approx(2.0 * before.flux_jy[0])
     assert after.spectral_index[brightest] == pytest.approx(2.0 * before.spectral_index[0])
+
+
+@pytest.mark.parametrize("north", [4.0, 40.0], ids=["in the catalogue", "not in the catalogue"])
+def test_a_catalogue_places_the_first_model(
+    tmp_path: Path, north: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rule 11: a source starts where the catalogue has it; without one there, where it is seen, and told."""
+    model = tmp_path / "m.skymodel"
+    write(point_components(np.array([217.5]), np.array([52.0]), np.array([1.0]), 144e6), model)
+    image = picture(tmp_path / "i.fits", (217.5, 52.0), (0.0, 1.0))
+    (tmp_path / "c.csv").write_text(f"ra,dec,flux\n217.5,{52.0 + north / 3600},1.3\n")
+    with caplog.at_level("INFO", logger="factor.selfcal"):
+        starting_model(model, image, (), "d1", tmp_path / "start.skymodel", tmp_path / "c.csv")
+    start = read(tmp_path / "start.skymodel")
+    assert 3600 * (start.dec_deg[0] - 52.0) == pytest.approx(4.0 if north < 12 else 0.0, abs=0.01)
+    assert start.flux_jy[0] == pytest.approx(1.0)
+    assert ("moved by 4.00 arcsec" if north < 12 else "has no source of its flux") in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +21,9 @@ from factor.products.mosaic import (
     make_mosaic,
     mosaic_grid,
     turned_position_angle,
-    write_mosaic,
 )
-from factor.products.seams import seam_statistics
+from factor.products.mosaic_files import write_mosaic, write_provenance
+from factor.products.seams import seam_statistics, summarise_seams
 
 CENTRE = (0.05, 70.0)
 CELL = 6.0
@@ -146,6 +148,11 @@ def test_seams_are_measured_on_both_sides(facets: Callable[[Sky], list[FacetImag
     assert seams["facet_0", "facet_2"].difference_jy == pytest.approx(-3e-3, rel=1e-4)
     assert seams["facet_2", "facet_3"].difference_jy == pytest.approx(3e-3, rel=1e-4)
     assert seams["facet_0", "facet_1"].difference_jy == pytest.approx(0.0, abs=1e-9)
+    worst = summarise_seams(list(seams.values()), 5e-3)
+    assert worst.visible
+    assert worst.worst_sigma == pytest.approx(0.6, rel=1e-3)
+    assert "facet_2" in worst.worst_edge
+    assert not summarise_seams(list(seams.values()), 11e-3).visible
     assert seams["facet_0", "facet_1"].length_beams == pytest.approx(0.42 * 3600 / 24, rel=0.02)
 
 
@@ -187,6 +194,7 @@ def test_products(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> 
     grid, x, y = grid_and_plane()
     images = facets(lambda x, _: 0 * x + 1.0)
     images[1] = replace(images[1], kind="borrowed", solutions="facet_0")
+    images[2] = replace(images[2], kind="failed", solutions="facet_0")
     images[3] = replace(images[3], path=None, kind="none", solutions="")
     mosaic = make_mosaic(images, grid)
     response = np.exp(-((x**2 + y**2) / 0.3**2)).astype(np.float32)
@@ -211,8 +219,55 @@ def test_products(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> 
     with fits.open(files.facets) as hdus:
         assert hdus[0].data.dtype.kind == "i"
         table = hdus["FACETS"].data
-        assert list(table["KIND"]) == ["own", "borrowed", "own", "none"]
-        assert list(table["SOLUTIONS"]) == ["facet_0", "facet_0", "facet_2", ""]
+        assert list(table["KIND"]) == ["own", "borrowed", "failed", "none"]
+        assert list(table["SOLUTIONS"]) == ["facet_0", "facet_0", "facet_0", ""]
+        legend = [str(line) for line in hdus[0].header["COMMENT"]]
+        assert "3 = facet_2: its own calibration failed, solutions of facet_0" in legend
+    write_provenance(images, tmp_path / "provenance.txt")
+    rows = [line.split() for line in (tmp_path / "provenance.txt").read_text().splitlines()]
+    assert rows[0] == ["number", "facet", "kind", "solutions_of"]
+    assert rows[2:5] == [
+        ["2", "facet_1", "borrowed", "facet_0"],
+        ["3", "facet_2", "failed", "facet_0"],
+        ["4", "facet_3", "none", "-"],
+    ]
+
+
+def test_corrected_over_flat_is_the_beam(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> None:
+    """At known points true over apparent flux is 1 / beam, and the flat noise stays flat under it."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(7)
+    grid, x, y = grid_and_plane()
+    mosaic = make_mosaic(facets(lambda x, _: gaussian_filter(rng.normal(size=x.shape), 1.7)), grid)
+    response = np.exp(-((x**2 + y**2) / 0.35**2)).astype(np.float32)
+    files = write_mosaic(mosaic, PrimaryBeam(response, 143.9e6, grid), tmp_path / "field.")
+    pbcor, pbcut = (read_image(f).data for f in (files.pbcor, files.pbcut))
+    for east, north, beam in ((0.0, 0.0, 1.0), (0.1, 0.1, 0.8494), (-0.2, 0.1, 0.6649), (0.0, -0.3, 0.4797)):
+        row, column = grid.ny // 2 + round(north / CELL * 3600), grid.nx // 2 - round(east / CELL * 3600)
+        assert pbcut[row, column] / pbcor[row, column] == pytest.approx(beam, abs=1e-3)
+    radius = np.hypot(x, y)
+    middle, rim = (image_noise(pbcut[near]) for near in (radius < 0.12, (radius > 0.25) & (radius < 0.33)))
+    assert rim == pytest.approx(middle, rel=0.05)
+    lifted = image_noise(pbcor[(radius > 0.25) & (radius < 0.33)])
+    assert lifted > 1.5 * middle
+    assert not np.isfinite(pbcut[response < 0.4]).any()
+
+
+def test_files_keep_the_fits_standard(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> None:
+    """Archives refuse files that fitsverify complains of; the program is in the package fitsverify."""
+    program = shutil.which("fitsverify")
+    grid, x, _ = grid_and_plane()
+    beam = PrimaryBeam(np.full(x.shape, 0.9, dtype=np.float32), 143.9e6, grid)
+    files = write_mosaic(make_mosaic(facets(waves), grid), beam, tmp_path / "field.", ["a \u00b5"])
+    for path in (files.pbcor, files.pbcut, files.pb, files.facets):
+        with fits.open(path) as hdus:
+            hdus.verify("exception")
+    if program is None:
+        pytest.skip("fitsverify is not installed")
+    for path in (files.pbcor, files.pbcut, files.pb, files.facets):
+        said = subprocess.run([program, "-q", path], capture_output=True, text=True, check=False).stdout
+        assert "verification OK" in said, said
 
 
 def axes(ra_deg: float, dec_deg: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from factor.products.images import read_image
 from factor.products.normalising import normalisation_factor
 from factor.products.skymodel import read
 from factor.products.solutions import read_soltabs
@@ -337,3 +338,19 @@ def test_rule_12_without_preapplying(make_run: Callable[[], Any]) -> None:
     assert dp3_calls(run, "take out the preapplied") == []
     for options in dp3_calls(run, "take out the calibrator"):
         assert steps(options, "applycal") == []
+
+
+def test_the_mosaic_is_checked(finished: Any) -> None:
+    """Every run holds the mosaic against what is known of the field, and says how it came out."""
+    found = results(finished, "fieldmosaic", "field")
+    assert {s["reference"] for s in found["check"]} == {"initial sky model"}
+    assert found["seam_summary"]["edges"] == len(found["seams"])
+    folder = finished.work / "results/fieldmosaic/field"
+    for name in ("check.csv", "check.png", "provenance.txt", "correct_mosaic.pbcut.png"):
+        assert (folder / f"field.{name}").stat().st_size > 0, name
+    text = (finished.work / "factor.log").read_text()
+    assert re.search(r"mosaic: \d+ of \d+ sources of the initial sky model found", text)
+    assert "mosaic: steps between facets: " in text
+    header = read_image(folder / "field.correct_mosaic.pbcor.fits").header
+    assert "versions: Factor 2" in str(header["HISTORY"])
+    assert f"parset {finished.work.parent}" in str(header["HISTORY"]).replace("\n", "")

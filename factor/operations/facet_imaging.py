@@ -13,7 +13,7 @@ from factor.errors import FactorError
 from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.observation.model import Band
-from factor.operations.base import Field
+from factor.operations.base import PIXELS_PER_BEAM, Field
 from factor.operations.selfcal_plan import MULTISCALE_DEG, sampling
 from factor.parset import Settings
 from factor.products.images import SkyGrid
@@ -66,8 +66,11 @@ def imaging_sets(settings: Settings) -> tuple[ImagingSet, ...]:
 
 
 def finest_set(settings: Settings) -> ImagingSet:
-    """The first of the sets with the smallest pixels: its data are averaged least."""
-    return min(imaging_sets(settings), key=lambda imaging: imaging.cellsize_arcsec)
+    """The set with the finest resolution: its data are averaged least."""
+    return min(
+        imaging_sets(settings),
+        key=lambda one: max(PIXELS_PER_BEAM * one.cellsize_arcsec, one.taper_arcsec),
+    )
 
 
 def operation_name(operation: str, imaging: ImagingSet, settings: Settings) -> str:

@@ -200,7 +200,7 @@ def _extraction(context: Context, field: Field, facet: Facet, calibration: Calib
 
 
 def keeps_averaged(field: Field, facet: Facet, imaging: ImagingSet) -> bool:
-    """Whether a set's averaged data are kept: those of the set with the finest pixels serve all."""
+    """Whether a set's averaged data are kept: those of the set with the finest resolution serve all."""
     if not (field.settings.globals.keep_avg_facet_data or facet.holds_target):
         return False
     return imaging == finest_set(field.settings)

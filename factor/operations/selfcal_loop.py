@@ -127,6 +127,8 @@ class Calibrator:
         preapply: tuple[ApplyCal, ...] = ()
         if self.preapplied is not None:
             preapply = (ApplyCal(self.preapplied.filled, solving.phases_of(self.preapplied.soltabs)),)
+        # Averages by baseline are written into copies of the data, row by row.
+        compress = self.field.settings.globals.use_compression and not self.plan.solve.preaveraged
         how = Extraction(
             label="preapplied" if preapply else "calibrator",
             centre=(self.facet.direction.ra_deg, self.facet.direction.dec_deg),
@@ -134,7 +136,7 @@ class Calibrator:
             initial=self.field.calibrator_models(self.facet, self.context.products),
             correct=preapply,
             flags=data_flags(self.field.settings),
-            compress=self.field.settings.globals.use_compression,
+            compress=compress,
         )
         steps = {chunk.name: extract(self.context, chunk, how) for chunk in self.chunks}
         self.context.run(*(step for parts in steps.values() for step in parts))

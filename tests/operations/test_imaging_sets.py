@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from factor.errors import FactorError, InputError
-from factor.operations.facet_imaging import ImagingSet, check_pixels, imaging_sets, operation_name
+from factor.operations.facet_imaging import (
+    ImagingSet,
+    check_pixels,
+    finest_set,
+    imaging_sets,
+    operation_name,
+)
 from factor.parset import load_text
 from tests.operations.test_rules import dp3_calls, images, steps, value
 
@@ -45,6 +51,16 @@ def test_classic_names() -> None:
     assert names == [
         "facetimage", "fieldmosaic", "facetimage_c15.0r-1.0t45.0u80.0", "fieldmosaic_c15.0r-1.0t45.0u80.0",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "tapers", "finest"),
+    [([1.5, 15.0], [0.0, 45.0], 0), ([1.5, 1.5], [45.0, 0.0], 1), ([1.5, 5.0], [45.0, 0.0], 1)],
+)
+def test_the_set_whose_data_are_kept(cells: list[float], tapers: list[float], finest: int) -> None:
+    """Data that were averaged for a blurred image would be useless for a sharp one."""
+    parsed = settings(f"facet_cellsize_arcsec = {cells}\nfacet_taper_arcsec = {tapers}\n")
+    assert finest_set(parsed) == imaging_sets(parsed)[finest]
 
 
 def test_lists_of_unequal_length() -> None:

@@ -12,7 +12,7 @@ from factor.directions.model import Facet
 from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
-from factor.flow.calibrating import calibrate, finish_subtractions
+from factor.flow.calibrating import calibrate, finish_subtractions, try_again
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
 from factor.flow.plan import note_plan, tell_done
@@ -136,6 +136,8 @@ def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> N
         if stop_after == number:
             log.info("stopped after group %d, as asked; run again without -s to go on", number)
             return
+    for group in schedule.groups:
+        try_again(standing, group)
     for imaging in imaging_sets(standing.field.settings):
         image_all(standing, schedule.imaged, imaging)
     log.info("done: everything is in %s", standing.engine.workspace.results)

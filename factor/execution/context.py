@@ -59,7 +59,7 @@ class Engine:
 
     def scratch(self, operation: str, direction: str) -> Path:
         """Folder of the intermediate data of one operation on one direction."""
-        dir_local = self.dir_local_selfcal if operation == "facetselfcal" else self.dir_local
+        dir_local = self.dir_local_selfcal if operation.startswith("facetselfcal") else self.dir_local
         return self.workspace.scratch(operation, direction, dir_local)
 
 

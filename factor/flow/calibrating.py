@@ -14,8 +14,15 @@ from factor.flow.perform import perform
 from factor.flow.standing import Standing
 from factor.operations import facetselfcal, facetsub
 from factor.operations.base import Solutions
+from factor.operations.selfcal_plan import FIRST, RETRY, Attempt
 
 log = logging.getLogger("factor")
+
+_ADVICE = (
+    "correct the direction or its settings (what shapes it is in the directions file and in "
+    "[calibration]; limits are in [verdict]) and run again; or set exit_on_selfcal_failure = False: "
+    "it is then tried once more at the end, and imaged with its neighbours' solutions if that fails"
+)
 
 
 def calibrate(standing: Standing, group: Sequence[Facet], earlier: Sequence[Facet]) -> None:
@@ -35,27 +42,60 @@ def calibrate(standing: Standing, group: Sequence[Facet], earlier: Sequence[Face
     FactorError
         When a direction failed and the settings say to stop then.
     """
-    settings = standing.field.settings
     donor = donor_of(standing, earlier)
+    _attempt(standing, group, FIRST, donor)
+    bad = [facet for facet in group if not standing.is_good(facet)]
+    if bad and standing.field.settings.calibration.exit_on_selfcal_failure:
+        raise FactorError(_reasons(standing, bad), _ADVICE)
+
+
+def try_again(standing: Standing, group: Sequence[Facet]) -> None:
+    """Self-calibrate the directions of a group that failed once more, with safer settings.
+
+    It is done when all other directions are subtracted. Those that fail again keep their
+    initial model in the data, and their facets are imaged with borrowed solutions.
+    """
+    bad = [facet for facet in group if not standing.is_good(facet)]
+    names = [facet.name for facet in bad if standing.record(RETRY.operation, facet) is None]
+    if names:
+        log.info(
+            "tried again, with phases alone and intervals %d times as long: %s",
+            RETRY.stretch, ", ".join(names),
+        )  # fmt: skip
+    _attempt(standing, bad, RETRY, None)
+    for facet in bad:
+        if not standing.is_good(facet):
+            lender = standing.lender(facet)
+            log.warning(
+                "%s: failed again: %s; nothing is subtracted for it, and its facet takes %s",
+                facet.name, standing.why_bad(facet, RETRY.operation),
+                f"the solutions of {lender.name}" if lender else "no solutions",
+            )  # fmt: skip
+
+
+def _attempt(
+    standing: Standing, facets: Sequence[Facet], attempt: Attempt, donor: Solutions | None
+) -> None:
+    """Self-calibrate directions side by side, and subtract those that are good one by one."""
     failures = facets_side_by_side(
         standing.engine,
-        settings.cluster.ndir_per_node,
-        group,
-        lambda engine, facet: _selfcal_job(standing, engine, facet, donor),
+        standing.field.settings.cluster.ndir_per_node,
+        [facet for facet in facets if standing.operation(facet) in (FIRST.operation, attempt.operation)],
+        lambda engine, facet: _selfcal_job(standing, engine, facet, (attempt, donor)),
     )
     for name, error in failures.items():
-        log.error("%s: facetselfcal failed: %s", name, error)
-    for facet in group:
+        log.error("%s: %s failed: %s", name, attempt.operation, error)
+    for facet in facets:
         if standing.is_good(facet):
             _subtract(standing, facet)
-    bad = [facet for facet in group if not standing.is_good(facet)]
-    if bad and settings.calibration.exit_on_selfcal_failure:
-        reasons = "\n".join(f"{facet.name}: {standing.why_bad(facet)}" for facet in bad)
-        raise FactorError(
-            f"self-calibration failed\n{reasons}",
-            "look at its images in results/facetselfcal, then reset the direction (-r), or set "
-            "exit_on_selfcal_failure = False to go on with its neighbours' solutions",
-        )
+
+
+def _reasons(standing: Standing, bad: Sequence[Facet]) -> str:
+    lines = ["self-calibration failed"]
+    for facet in bad:
+        lines.append(f"{facet.name}: {standing.why_bad(facet)}")
+        lines += [f"    look at {path}" for path in standing.look_at(facet)]
+    return "\n".join(lines)
 
 
 def finish_subtractions(standing: Standing) -> None:
@@ -83,21 +123,28 @@ def donor_of(standing: Standing, earlier: Sequence[Facet]) -> Solutions | None:
     return None if donor is None else standing.solutions(donor)
 
 
-def _selfcal_job(standing: Standing, engine: Engine, facet: Facet, donor: Solutions | None) -> Job:
-    field = standing.field
-    context = engine.context("facetselfcal", facet.name)
-    settings = facetselfcal.settings_of(field, facet)
+def _selfcal_job(
+    standing: Standing, engine: Engine, facet: Facet, how: tuple[Attempt, Solutions | None]
+) -> Job:
+    field, (attempt, donor) = standing.field, how
+    context = engine.context(attempt.operation, facet.name)
+    settings = facetselfcal.settings_of(field, facet, attempt)
+    first = standing.record(FIRST.operation, facet)
+    if attempt != FIRST and first is not None:
+        settings["after"] = first.finished
 
     def operate() -> dict[str, Any]:
-        return facetselfcal.run(context, field, facet, donor)
+        return facetselfcal.run(context, field, facet, donor, attempt)
 
-    return lambda: perform(context, settings, operate, redo=False)
+    # What has failed is worth another try when the user changes something.
+    redo = not standing.is_good(facet) and not standing.is_subtracted(facet)
+    return lambda: perform(context, settings, operate, redo=redo)
 
 
 def _subtract(standing: Standing, facet: Facet) -> None:
     context = standing.engine.context("facetsub", facet.name)
     change = standing.change(facet)
-    selfcal = standing.record("facetselfcal", facet)
+    selfcal = standing.record(standing.operation(facet), facet)
     fresh = selfcal is not None and selfcal.results["identity"] == change.identity()
     perform(
         context,

@@ -30,8 +30,7 @@ def perform(
     operate : callable
         Does it, and gives the results for the record.
     redo : bool
-        Whether it is done again when the settings changed; self-calibration and
-        subtraction are not, until the user resets them.
+        Whether it is done again when the settings changed; what stands subtracted is not.
     """
     name = f"{context.operation} {context.direction}"
     if context.done:
@@ -41,7 +40,7 @@ def perform(
             log.debug("%s: done", name)
             return
         if not redo:
-            log.warning("%s: done, but %s; reset it (-r) to do it again", name, "; ".join(reasons))
+            log.warning("%s: done, and kept, though %s", name, "; ".join(reasons))
             return
         log.info("%s: is done again: %s", name, "; ".join(reasons))
     elif context.record.steps:

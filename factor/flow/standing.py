@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from factor.directions.geometry import separation_deg
 from factor.directions.model import Facet
@@ -11,6 +12,8 @@ from factor.operations import facetselfcal, solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change
 from factor.operations.facetimage import Calibration
+from factor.operations.selfcal_plan import FIRST, RETRY
+from factor.products.verdict import Verdict
 from factor.state.ledger import Ledger
 from factor.state.records import Record
 
@@ -35,23 +38,59 @@ class Standing:
         record = self.engine.store.load(operation, facet.name)
         return record if record is not None and record.status == "done" else None
 
-    def is_good(self, facet: Facet) -> bool:
-        """Whether a direction was self-calibrated and its verdict is good."""
-        record = self.record("facetselfcal", facet)
-        if record is None:
-            return False
-        return bool(record.results["verdict"]["good"]) or self.field.settings.calibration.skip_selfcal_check
+    def operation(self, facet: Facet) -> str:
+        """The operation whose calibration counts: what stands subtracted, or is good, or came first."""
+        names = [attempt.operation for attempt in (FIRST, RETRY)]
+        # Also one that was interrupted: what has begun to be subtracted is to be finished.
+        subtracted = self.engine.store.load("facetsub", facet.name)
+        identity = None if subtracted is None else subtracted.settings.get("identity")
+        for name in names:
+            record = self.record(name, facet)
+            if record is not None and record.results["identity"] == identity:
+                return name
+        return next((name for name in names if self._passed(name, facet)), FIRST.operation)
 
-    def why_bad(self, facet: Facet) -> str:
+    def verdict(self, operation: str, facet: Facet) -> Verdict | None:
+        """The verdict on a finished calibration, by the limits that hold now."""
+        record = self.record(operation, facet)
+        if record is None:
+            return None
+        settings = self.field.settings
+        found = Verdict.from_json(record.results["verdict"])
+        return found.again(settings.verdict, skip=settings.calibration.skip_selfcal_check)
+
+    def is_good(self, facet: Facet) -> bool:
+        """Whether a direction was calibrated and its verdict is good."""
+        return self._passed(self.operation(facet), facet)
+
+    def _passed(self, operation: str, facet: Facet) -> bool:
+        verdict = self.verdict(operation, facet)
+        return verdict is not None and verdict.good
+
+    def has_failed(self, facet: Facet) -> bool:
+        """Whether a direction was calibrated and is not good."""
+        record = self.engine.store.load(FIRST.operation, facet.name)
+        return record is not None and record.status != "running" and not self.is_good(facet)
+
+    def why_bad(self, facet: Facet, operation: str = FIRST.operation) -> str:
         """The reasons why a direction is not good."""
-        record = self.engine.store.load("facetselfcal", facet.name)
-        if record is None or record.status != "done":
-            return record.error if record is not None else "it did not run"
-        return facetselfcal.explain(record.results["verdict"])
+        verdict = self.verdict(operation, facet)
+        if verdict is not None:
+            return verdict.explain()
+        record = self.engine.store.load(operation, facet.name)
+        return "it did not run" if record is None else record.error
+
+    def look_at(self, facet: Facet, operation: str = FIRST.operation) -> list[Path]:
+        """The pictures that show why a direction is not good; the log when there is none."""
+        workspace, verdict = self.engine.workspace, self.verdict(operation, facet)
+        folder = workspace.products(operation, facet.name)
+        endings = [] if verdict is None else list(dict.fromkeys(c.look for c in verdict.failures))
+        pictures = [path for ending in endings for path in sorted(folder.glob(f"*{ending}"))[-1:]]
+        return pictures or [workspace.out_log(operation, facet.name)]
 
     def preapplied(self, facet: Facet) -> bool:
         """Whether another direction's phases were applied before it was solved."""
-        record = self.engine.store.load("facetselfcal", facet.name)
+        record = self.engine.store.load(self.operation(facet), facet.name)
         return record is not None and bool(record.results.get("preapplied"))
 
     def is_subtracted(self, facet: Facet) -> bool:
@@ -66,12 +105,12 @@ class Standing:
 
     def solutions(self, facet: Facet) -> Solutions:
         """The final solutions of a self-calibrated direction."""
-        products = self.engine.workspace.products("facetselfcal", facet.name)
+        products = self.engine.workspace.products(self.operation(facet), facet.name)
         return solving.solutions_of(products, facet.name)
 
-    def change(self, facet: Facet, operation: str = "facetselfcal") -> Change:
+    def change(self, facet: Facet, operation: str | None = None) -> Change:
         """What the self-calibration of a direction changes; of facetsub: what stands subtracted."""
-        products = self.engine.workspace.products(operation, facet.name)
+        products = self.engine.workspace.products(operation or self.operation(facet), facet.name)
         return facetselfcal.change_of(self.engine, self.field, facet, products)
 
     def calibration(self, facet: Facet) -> Calibration:
@@ -79,11 +118,15 @@ class Standing:
         if self.is_subtracted(facet):
             own = self.change(facet, "facetsub").new
             return Calibration(own, own.solutions, "own")
+        lender, failed = self.lender(facet), self.has_failed(facet)
+        if lender is None:
+            return Calibration(None, None, "none", failed)
+        return Calibration(None, self.solutions(lender), "borrowed", failed)
+
+    def lender(self, facet: Facet) -> Facet | None:
+        """The nearest direction with good solutions, if there is any."""
         good = [other for other in self.field.facets if self.is_good(other)]
-        if not good:
-            return Calibration(None, None, "none")
-        nearest = min(good, key=lambda other: _distance_deg(facet, other))
-        return Calibration(None, self.solutions(nearest), "borrowed")
+        return min(good, key=lambda other: _distance_deg(facet, other), default=None)
 
 
 def _distance_deg(one: Facet, other: Facet) -> float:

@@ -51,11 +51,14 @@ class Calibration:
         What its data are corrected with: its own, a neighbour's, or nothing.
     kind : str
         ``own``, ``borrowed`` or ``none``.
+    failed : bool
+        Whether the direction has no solutions of its own because its calibration failed.
     """
 
     subtracted: CorruptedModel | None
     solutions: Solutions | None
     kind: str
+    failed: bool = False
 
     @property
     def whose(self) -> str:
@@ -123,6 +126,7 @@ def settings_of(
         "region_facet": facet.direction.region_facet,
         "multiscale": is_multiscale(facet),
         "kind": calibration.kind,
+        "failed": calibration.failed,
         "subtractions": seen,
         "solutions": file_digest(solutions.h5parm) if solutions else "",
         "model": file_digest(calibration.subtracted.skymodel) if calibration.subtracted else "",
@@ -180,6 +184,7 @@ def run(
         "image": field.workspace.relative(product),
         "quality": quality.to_json(),
         "solutions": calibration.kind,
+        "failed": calibration.failed,
         "solutions_of": calibration.solutions.owner if calibration.solutions else "",
     }
 

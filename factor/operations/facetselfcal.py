@@ -22,16 +22,16 @@ from factor.execution.step import file_digest
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change, predict
+from factor.operations.evidence import gather
 from factor.operations.flagging import flag_settings
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
 from factor.operations.selfcal_loop import Calibrator, flux_scale, self_calibrate
-from factor.operations.selfcal_plan import make_plan
+from factor.operations.selfcal_plan import FIRST, Attempt, make_plan
 from factor.products.clean_models import effective_flux
-from factor.products.combining import flagged_fraction
 from factor.products.skymodel import Components
-from factor.products.verdict import Verdict, judge
+from factor.products.verdict import judge, residual_values
 
 log = logging.getLogger("factor.facetselfcal")
 
@@ -51,7 +51,13 @@ _IMAGING_OPTIONS = (
 )  # fmt: skip
 
 
-def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | None) -> dict[str, Any]:
+def run(
+    context: Context,
+    field: Field,
+    facet: Facet,
+    preapplied: Solutions | None,
+    attempt: Attempt = FIRST,
+) -> dict[str, Any]:
     """Self-calibrate one direction.
 
     Parameters
@@ -64,6 +70,8 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
         The direction's facet.
     preapplied : Solutions or None
         Solutions of another direction whose phases are applied first.
+    attempt : Attempt
+        How carefully it is done.
 
     Returns
     -------
@@ -77,27 +85,24 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
             "correct its position, cal_size_deg or cal_imsize in the directions file, or remove it",
         )
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
-    plan = make_plan(field, facet, flux_jy)
+    plan = make_plan(field, facet, flux_jy, attempt)
     log.info("%s: %s", facet.name, plan.describe(field.observation.chunks))
     calibrator, cycles, best = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
     scale = flux_scale(cycles, best)
     solutions = solving.finish(calibrator.target, best.solved, calibrator.preapplied, scale)
-    make_new_model(context, field, facet, (best.model, scale), solutions)
+    new_model = make_new_model(context, field, facet, (best.model, scale), solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
     before, after = look_at_residuals(context, field, facet, change)
-    verdict = judge(
-        before,
-        after,
-        (cycles[0].quality.dynamic_range, best.quality.dynamic_range),
-        context.read(flagged_fraction, solutions.h5parm),
-        skip=field.settings.calibration.skip_selfcal_check,
-    )
+    values = gather(calibrator, cycles, best, solutions, new_model) | residual_values(before, after)
+    skip = field.settings.calibration.skip_selfcal_check
+    verdict = judge(values, field.settings.verdict, skip=skip)
     if not verdict.good:
         shutil.rmtree(change.folder, ignore_errors=True)
-    _tell(facet, verdict)
+    _tell(facet, verdict, values["thermal_noise_jy"])
     return {
         "verdict": verdict.to_json(),
+        "thermal_noise_jy": values["thermal_noise_jy"],
         "cycles": [cycle.quality.to_json() for cycle in cycles],
         "best_cycle": best.number,
         "identity": change.identity(),
@@ -106,7 +111,7 @@ def run(context: Context, field: Field, facet: Facet, preapplied: Solutions | No
     }
 
 
-def _tell(facet: Facet, verdict: Verdict) -> None:
+def _tell(facet: Facet, verdict: Verdict, thermal_jy: float) -> None:
     """Say how a self-calibration was judged, and by which numbers."""
     if not verdict.good:
         log.warning("%s: self-calibration FAILED: %s", facet.name, verdict.explain())
@@ -114,6 +119,7 @@ def _tell(facet: Facet, verdict: Verdict) -> None:
         log.warning("%s: self-calibration taken for good (skip_selfcal_check), though %s",
                     facet.name, verdict.explain())  # fmt: skip
     log.info("%s: self-calibration %s: %s", facet.name, "good" if verdict.good else "bad", verdict.numbers())
+    log.info("%s: thermal noise %.3g mJy/beam", facet.name, 1e3 * thermal_jy)
 
 
 def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Change:
@@ -121,11 +127,11 @@ def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Cha
     return Change(
         CorruptedModel(new_model_path(products, facet.name), solving.solutions_of(products, facet.name)),
         field.initial_models(facet, products),
-        engine.scratch("facetsub", facet.name),
+        engine.scratch("facetsub", facet.name) / products.parent.name,
     )
 
 
-def settings_of(field: Field, facet: Facet) -> dict[str, Any]:
+def settings_of(field: Field, facet: Facet, attempt: Attempt = FIRST) -> dict[str, Any]:
     """What shapes the self-calibration of a direction."""
     settings = field.settings
     calibration, imaging = asdict(settings.calibration), asdict(settings.imaging)
@@ -135,12 +141,9 @@ def settings_of(field: Field, facet: Facet) -> dict[str, Any]:
     shaping |= {**flag_settings(settings), "holds_target": facet.holds_target}
     if settings.calibration.astrometry_catalogue is not None:
         shaping["astrometry_catalogue"] = file_digest(settings.calibration.astrometry_catalogue)
+    if attempt != FIRST:
+        shaping.update(asdict(attempt))
     return {**shaping, **{f"direction.{name}": value for name, value in direction.items()}}
-
-
-def explain(verdict: dict[str, Any]) -> str:
-    """The reasons of a verdict that is kept in a record."""
-    return Verdict.from_json(verdict).explain()
 
 
 def _middle(field: Field, facet: Facet) -> Components:

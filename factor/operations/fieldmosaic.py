@@ -108,7 +108,7 @@ def _member(workspace: Workspace, facet: Facet, results: Mapping[str, Any]) -> F
         path=workspace.resolve(results["image"]),
         vertices=facet.vertices,
         solutions=results["solutions_of"],
-        kind=results["solutions"],
+        kind="failed" if results["failed"] else results["solutions"],
     )
 
 

@@ -29,6 +29,7 @@ from factor.products.clean_models import held_model, model_from_clean, starting_
 from factor.products.images import SkyGrid
 from factor.products.masks import write_square_mask
 from factor.products.quality import ImageQuality, image_quality
+from factor.products.solutions import SLOW_AMPLITUDE
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
 
@@ -64,6 +65,8 @@ class Cycle:
         Noise, peak and dynamic range of the image.
     solutions : Solutions or None
         What the data were corrected with.
+    data : tuple of Path
+        The corrected measurement sets that were imaged.
     """
 
     number: int
@@ -71,6 +74,7 @@ class Cycle:
     model: Path
     quality: ImageQuality
     solutions: Solutions | None
+    data: tuple[Path, ...]
 
     @property
     def solved(self) -> Solutions:
@@ -149,6 +153,12 @@ class Calibrator:
         model = models.files[bands[len(bands) // 2].skymodel]
         return () if model is None else (model,)
 
+    def middle_model_of_facet(self) -> Path | None:
+        """The initial model of all its facet's sources in the middle band."""
+        bands = self.field.observation.bands
+        models = self.field.initial_models(self.facet, self.context.products)
+        return models.files[bands[len(bands) // 2].skymodel]
+
     def mask(self) -> Path:
         """The clean mask: the inner part of the image, inside the facet."""
         path = self.context.scratch / "calibrator.mask.fits"
@@ -201,7 +211,7 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
     cycles : list of Cycle
         All images, the first one included.
     best : Cycle
-        The one with slow gains whose image has the highest dynamic range.
+        The one after the phase-only cycles whose image has the highest dynamic range.
 
     Raises
     ------
@@ -213,7 +223,7 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
     model = _starting_model(calibrator, first, plain)
     limit = calibrator.most_loops
     for number in range(1, PHASE_CYCLES + limit + 1):
-        with_gains = number > PHASE_CYCLES
+        with_gains = number > PHASE_CYCLES and not calibrator.plan.phases_only
         label = f"cycle{number:02d}"
         solutions = solving.solve(calibrator.target, data, model, label, with_gains=with_gains)
         cycles.append(_image_cycle(calibrator, data, number, solutions))
@@ -241,6 +251,8 @@ def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> No
 
 def flux_scale(cycles: list[Cycle], best: Cycle) -> float:
     """The calibrator's flux in the image that is kept over that of the last phase-only image."""
+    if SLOW_AMPLITUDE not in best.solved.soltabs:
+        return 1.0
     return best.quality.peak_jy / cycles[PHASE_CYCLES].quality.peak_jy
 
 
@@ -313,7 +325,7 @@ def _image_cycle(
     if not quality.peak_jy > 0:
         raise StepError(f"image {label}", f"the image of {calibrator.name} is empty", str(context.out_log))
     log.info("%s: cycle %s: %s", calibrator.name, f"{number}{suffix}".replace("_", ", "), quality)
-    return Cycle(number, published, model, quality, solutions)
+    return Cycle(number, published, model, quality, solutions, tuple(corrected))
 
 
 def _starting_model(calibrator: Calibrator, first: Cycle, plain: Cycle) -> Path:

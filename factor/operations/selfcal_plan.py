@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from factor.directions.model import Facet
 from factor.observation.model import Chunk
@@ -17,6 +17,32 @@ MULTISCALE_DEG = 4.0 / 60.0
 
 #: Loss of peak that averaging in frequency, and in time, may cost at the edge of the calibrator's region.
 CALIBRATOR_SMEARING = 0.02
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How carefully a direction is self-calibrated.
+
+    Attributes
+    ----------
+    operation : str
+        Under which name: each attempt has products, records and logs of its own.
+    stretch : int
+        Factor by which the intervals of the fast phases are longer than usual.
+    phases_only : bool
+        Whether slow gains are left out.
+    """
+
+    operation: str
+    stretch: int = 1
+    phases_only: bool = False
+
+
+FIRST = Attempt("facetselfcal")
+
+#: For a direction that has failed: averages over ten times the data, with a fraction of the
+#: free parameters, when all other directions have been subtracted.
+RETRY = Attempt("facetselfcal_retry", stretch=3, phases_only=True)
 
 
 @dataclass(frozen=True)
@@ -39,6 +65,8 @@ class SelfcalPlan:
         Output channels of its images.
     spectral_terms : int
         Terms of the polynomial fitted over them.
+    phases_only : bool
+        Whether slow gains are left out.
     """
 
     image_size: int
@@ -49,6 +77,7 @@ class SelfcalPlan:
     multiscale: bool
     channels_out: int
     spectral_terms: int
+    phases_only: bool = False
 
 
     def describe(self, chunks: Sequence[Chunk]) -> str:
@@ -86,7 +115,7 @@ def image_size(field: Field, facet: Facet) -> int:
     )
 
 
-def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
+def make_plan(field: Field, facet: Facet, flux_jy: float, attempt: Attempt = FIRST) -> SelfcalPlan:
     """The plan of one direction.
 
     Parameters
@@ -97,6 +126,8 @@ def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
         The direction's facet.
     flux_jy : float
         Effective flux of the calibrator.
+    attempt : Attempt
+        How carefully it is solved.
     """
     settings, direction = field.settings, facet.direction
     size = image_size(field, facet)
@@ -111,13 +142,15 @@ def make_plan(field: Field, facet: Facet, flux_jy: float) -> SelfcalPlan:
     channels, terms = spectral_setup(
         [band.freq_hz for band in field.observation.bands], settings.imaging.wsclean_nchannels_factor
     )
+    plan = make_solve_plan(field, direction, flux_jy, solve_averaging)
     return SelfcalPlan(
         image_size=size,
         inner_width_deg=inner_deg,
         solve_averaging=solve_averaging,
         image_averaging=Averaging(1, averaging.timestep),
-        solve=make_solve_plan(field, direction, flux_jy, solve_averaging),
+        solve=replace(plan, solint_fast=plan.solint_fast * attempt.stretch),
         multiscale=multiscale,
         channels_out=channels,
         spectral_terms=terms,
+        phases_only=attempt.phases_only,
     )

@@ -22,6 +22,7 @@ from factor.parset.schema import (
 _CLASSES: Mapping[str, type[Any]] = {
     "global": settings.GlobalSettings,
     "calibration": settings.CalibrationSettings,
+    "verdict": settings.VerdictSettings,
     "imaging": settings.ImagingSettings,
     "directions": settings.DirectionsSettings,
     "cluster": settings.ClusterSettings,

@@ -58,9 +58,11 @@ _GLOBAL = Section("global", "globals", "Where the data are, and what happens to 
 _CALIBRATION = Section("calibration", "calibration", "How each direction is calibrated.", (
     Option("exit_on_selfcal_failure", Kind.BOOL, True,
            "Stop when the self-calibration of a direction fails. Otherwise the run goes on, "
-           "and the facet of that direction takes the nearest good solutions."),
+           "and the direction is tried once more at the end with safer settings; should that "
+           "fail too, its facet takes the nearest good solutions."),
     Option("skip_selfcal_check", Kind.BOOL, False,
-           "Take every self-calibration for a success, whatever its verdict."),
+           "Take every self-calibration for a success, whatever its verdict; the numbers are "
+           "noted all the same."),
     Option("max_selfcal_loops", Kind.INT, 10,
            "Largest number of times that the last step of self-calibration (solve, smooth, "
            "image) is repeated. It ends earlier when neither the dynamic range nor the "
@@ -122,6 +124,53 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            "unless it has units; true fluxes). Starting models of calibrators get their "
            "positions from it, and the final mosaic is compared with it.",
            default_text="none"),
+))
+
+_VERDICT = Section("verdict", "verdict",
+                   "Limits of the verdict on each self-calibration: the largest values that "
+                   "pass. A direction is good when all of them hold.", (
+    Option("max_noise_rise", Kind.FLOAT, 1.1,
+           "Noise of the calibrator's last image over that of its first one, before any "
+           "solution: self-calibration must not make it worse.", above=0),
+    Option("max_peak_fall", Kind.FLOAT, 1.25,
+           "Peak of the first image over that of the last one: good solutions focus a "
+           "source.", above=0),
+    Option("max_dynamic_range_fall", Kind.FLOAT, 1.05,
+           "Dynamic range (peak over noise) of the first image over that of the last one.",
+           above=0),
+    Option("max_divergence", Kind.FLOAT, 1.5,
+           "Dynamic range of the best cycle over that of the last one; more means that the "
+           "cycles run away.", above=0),
+    Option("max_flux_change", Kind.FLOAT, 2.0,
+           "Factor by which the flux density of the calibrator's model may rise or fall from "
+           "the first image to the last.", minimum=1),
+    Option("max_position_shift_beams", Kind.FLOAT, 0.25,
+           "Distance between the calibrator in the first image and in the last one. Phases "
+           "can move a source, and do so for a faint one beside a bright one.",
+           unit="beams", above=0),
+    Option("max_source_shift_arcsec", Kind.FLOAT, 4.0,
+           "Median distance of the facet's sources in its new model from those of the initial "
+           "one, whose positions are good to about an arcsecond.", unit="arcsec", above=0),
+    Option("max_noise_over_expected", Kind.FLOAT, 10.0,
+           "Noise of the images of calibrator and facet over what is expected: the thermal "
+           "noise, which is measured in Stokes V, and a thousandth of the peak.", above=0),
+    Option("max_flagged_fraction", Kind.FLOAT, 0.5, "Fraction of flagged solutions.",
+           minimum=0, maximum=1),
+    Option("max_phase_scatter_rad", Kind.FLOAT, 0.6,
+           "Scatter of the fast phases from one interval to the next, median of the stations; "
+           "random phases have more than 1.5.", unit="rad", above=0),
+    Option("max_gain_scatter", Kind.FLOAT, 0.3,
+           "Relative scatter of the slow amplitudes, median of the stations.", above=0),
+    Option("max_bad_stations", Kind.FLOAT, 0.3,
+           "Fraction of stations whose phases scatter by more than 1.2 rad, or whose "
+           "amplitudes scatter by more than half of them.", minimum=0, maximum=1),
+    Option("max_facet_residual_rise", Kind.FLOAT, 1.05,
+           "Noise within the facet in the residual image of the middle band after the new "
+           "model is subtracted, over that before.", above=0),
+    Option("max_field_noise_rise", Kind.FLOAT, 1.02,
+           "The same for the noise of the whole field.", above=0),
+    Option("max_field_peak_rise", Kind.FLOAT, 2.0,
+           "The same for the brightest pixel of the whole field.", above=0),
 ))
 
 _IMAGING = Section("imaging", "imaging", "Images of calibrators, facets and field.", (
@@ -290,7 +339,7 @@ _CHECKFACTOR = Section("checkfactor", "checkfactor", "How ``checkfactor`` shows 
 ))
 
 #: All sections, in the order of the documentation.
-SECTIONS = (_GLOBAL, _CALIBRATION, _IMAGING, _DIRECTIONS, _CLUSTER, _CHECKFACTOR)
+SECTIONS = (_GLOBAL, _CALIBRATION, _VERDICT, _IMAGING, _DIRECTIONS, _CLUSTER, _CHECKFACTOR)
 
 #: The option of the sections that are named after a measurement set.
 INIT_SKYMODEL = Option(

@@ -60,6 +60,27 @@ class CalibrationSettings:
 
 
 @dataclass(frozen=True)
+class VerdictSettings:
+    """Section ``[verdict]``: the largest values that pass."""
+
+    max_noise_rise: float
+    max_peak_fall: float
+    max_dynamic_range_fall: float
+    max_divergence: float
+    max_flux_change: float
+    max_position_shift_beams: float
+    max_source_shift_arcsec: float
+    max_noise_over_expected: float
+    max_flagged_fraction: float
+    max_phase_scatter_rad: float
+    max_gain_scatter: float
+    max_bad_stations: float
+    max_facet_residual_rise: float
+    max_field_noise_rise: float
+    max_field_peak_rise: float
+
+
+@dataclass(frozen=True)
 class ImagingSettings:
     """Section ``[imaging]``."""
 
@@ -152,7 +173,7 @@ class Settings:
     ----------
     path : Path
         The parset.
-    globals, calibration, imaging, directions, cluster, checkfactor
+    globals, calibration, verdict, imaging, directions, cluster, checkfactor
         Its sections.
     init_skymodels : mapping of str to Path
         Sky models by name of the measurement set.
@@ -163,6 +184,7 @@ class Settings:
     path: Path
     globals: GlobalSettings
     calibration: CalibrationSettings
+    verdict: VerdictSettings
     imaging: ImagingSettings
     directions: DirectionsSettings
     cluster: ClusterSettings

@@ -17,6 +17,7 @@ from factor.products.solutions import (
     AMPLITUDE,
     FAST_PHASE,
     PHASE,
+    SLOW_AMPLITUDE,
     SLOW_PHASE,
     TEC_NAME,
     Soltab,
@@ -119,6 +120,8 @@ def combine_final(
 ) -> None:
     """Write a direction's final solutions: its own plus the phases applied before them.
 
+    Where no slow gains were solved they are one, so that all files have the same soltabs.
+
     Parameters
     ----------
     own : Path
@@ -140,14 +143,17 @@ def combine_final(
         for name in (FAST_PHASE, SLOW_PHASE, TEC_NAME):
             if name in soltabs and name in donor:
                 soltabs[name] = sum_phases(soltabs[name], donor[name], slot_s)
+    if SLOW_AMPLITUDE not in soltabs:
+        soltabs |= _unit_gains(soltabs[FAST_PHASE])
     soltabs = scale_amplitudes(soltabs, gain)
     frame = read_frame(own)
     write_h5parm(path, soltabs, frame)
     write_h5parm(filled, {name: fill(soltab) for name, soltab in soltabs.items()}, frame)
 
 
-def flagged_fraction(path: Path) -> float:
-    """Fraction of a file's solutions that are flagged."""
-    soltabs = read_soltabs(path).values()
-    good = sum(int(soltab.good.sum()) for soltab in soltabs)
-    return 1.0 - good / max(1, sum(soltab.values.size for soltab in soltabs))
+def _unit_gains(fast: Soltab) -> dict[str, Soltab]:
+    """Slow gains that change nothing: one cell for all times and frequencies."""
+    middle = np.array([fast.times.mean()]), np.array([fast.freqs.mean()])
+    ones = np.ones((1, 1, len(fast.ants), 2))
+    phase = Soltab(PHASE, *middle, fast.ants, ("XX", "YY"), 0.0 * ones, ones)
+    return {SLOW_PHASE: phase, SLOW_AMPLITUDE: replace(phase, kind=AMPLITUDE, values=ones)}

@@ -1,23 +1,97 @@
-"""The verdict on a self-calibration: numbers against limits, each with its reason."""
+"""The verdict on a calibration: numbers against limits, each with its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-#: Peak of the middle band's residual after subtraction, Jy/beam, that is always good enough.
-GOOD_PEAK_JY = 0.75
-#: Factor by which that peak may rise.
-PEAK_RISE = 4.0
-#: Factor by which the noise of the facet's residual may rise.
-FACET_RISE = 1.05
-#: Factor by which the noise of the whole field's residual may rise.
-FIELD_RISE = 1.02
-#: Factor by which the calibrator's dynamic range may fall from the first image to the last.
-DYNAMIC_RANGE_FALL = 0.95
-#: Largest fraction of flagged solutions.
-FLAGGED = 0.5
+from factor.parset.settings import VerdictSettings
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What is measured, and which option of the parset limits it.
+
+    Attributes
+    ----------
+    name : str
+        For a person, e.g. ``rise of the facet's residual``.
+    option : str
+        The option in the section ``[verdict]``, in lower case: the largest value that passes.
+    unit : str
+        Of value and limit; empty for a ratio.
+    reason : str
+        What a value above the limit means.
+    look : str
+        Ending of the names of the products that show it.
+    """
+
+    name: str
+    option: str
+    unit: str
+    reason: str
+    look: str
+
+
+_CYCLES = "wsclean_image*.png"
+_FACET = "image_full.png"
+_AFTER = "wsclean_post-image.png"
+_PHASES = "make_selfcal_plots_fast_phase.png"
+_GAINS = "make_selfcal_plots_slow_amplitude.png"
+
+#: Everything that can be measured, by the key of its value.
+CRITERIA: Mapping[str, Criterion] = {
+    "field_peak_rise": Criterion(
+        "rise of the field's peak", "max_field_peak_rise", "",
+        "the subtraction left a source that was not there before", _AFTER),
+    "facet_residual_rise": Criterion(
+        "rise of the facet's residual", "max_facet_residual_rise", "",
+        "the new model fits the facet worse than the initial one", _AFTER),
+    "field_noise_rise": Criterion(
+        "rise of the field's noise", "max_field_noise_rise", "",
+        "the subtraction made the whole field noisier", _AFTER),
+    "noise_rise": Criterion(
+        "rise of the calibrator's noise", "max_noise_rise", "",
+        "the calibrator's image is noisier than before its self-calibration", _CYCLES),
+    "peak_fall": Criterion(
+        "fall of the calibrator's peak", "max_peak_fall", "",
+        "the solutions defocus the calibrator", _CYCLES),
+    "dynamic_range_fall": Criterion(
+        "fall of the calibrator's dynamic range", "max_dynamic_range_fall", "",
+        "the calibrator's image got worse during self-calibration", _CYCLES),
+    "divergence": Criterion(
+        "fall of the dynamic range in the last cycles", "max_divergence", "",
+        "the cycles diverge instead of settling", _CYCLES),
+    "flux_change": Criterion(
+        "change of the calibrator's flux", "max_flux_change", "",
+        "the calibrator lost its flux, or took up what is not its own", _CYCLES),
+    "position_shift_beams": Criterion(
+        "shift of the calibrator", "max_position_shift_beams", "beams",
+        "the solutions move the calibrator, and with it all sources of its facet", _CYCLES),
+    "source_shift_arcsec": Criterion(
+        "shift of the facet's sources from their initial model", "max_source_shift_arcsec",
+        "arcsec", "the solutions drag the facet's sources along", _FACET),
+    "noise_over_expected": Criterion(
+        "noise of the calibrator's image over the expected", "max_noise_over_expected", "",
+        "errors of the calibration, or of its surroundings, swamp the thermal noise", _CYCLES),
+    "facet_noise_over_expected": Criterion(
+        "noise of the facet's image over the expected", "max_noise_over_expected", "",
+        "errors of the calibration swamp the thermal noise", _FACET),
+    "flagged": Criterion(
+        "flagged solutions", "max_flagged_fraction", "",
+        "too few solutions are left to trust the others", _PHASES),
+    "phase_scatter_rad": Criterion(
+        "scatter of the phases", "max_phase_scatter_rad", "rad",
+        "the phases follow the noise: the calibrator is too faint for its interval", _PHASES),
+    "gain_scatter": Criterion(
+        "scatter of the slow gains", "max_gain_scatter", "",
+        "the amplitudes follow the noise", _GAINS),
+    "bad_stations": Criterion(
+        "fraction of stations without sense", "max_bad_stations", "",
+        "the solutions of too many stations are random", _PHASES),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +100,8 @@ class Check:
 
     Attributes
     ----------
+    key : str
+        Which of the `CRITERIA`.
     name : str
         What was measured.
     value, limit : float
@@ -36,23 +112,37 @@ class Check:
         Whether the limit holds.
     reason : str
         What it means, for a person.
+    look : str
+        Ending of the names of the products that show it.
+    option : str
+        The option of the parset that limits it.
     """
 
+    key: str
     name: str
     value: float
     limit: float
     unit: str
     passed: bool
     reason: str
+    look: str
+    option: str
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return (
+            f"{self.name} {self.value:.4g}{unit} is above {self.limit:.4g}{unit} "
+            f"({self.option}): {self.reason}"
+        )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks on one self-calibration."""
+    """All checks on one calibration."""
 
     checks: tuple[Check, ...]
     skipped: bool = False
-    """Whether the user asked to take every self-calibration for a success."""
+    """Whether the user asked to take every calibration for a success."""
 
     @property
     def good(self) -> bool:
@@ -61,6 +151,11 @@ class Verdict:
     @property
     def failures(self) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """What was measured, by key."""
+        return {check.key: check.value for check in self.checks}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the state."""
@@ -73,12 +168,18 @@ class Verdict:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Verdict:
         """Inverse of `to_json`."""
-        # A value that is no number is kept as null.
-        checks = tuple(
-            Check(**{**check, "value": float("nan") if check["value"] is None else check["value"]})
-            for check in content["checks"]
-        )
-        return cls(checks, bool(content["skipped"]))
+        names = [field.name for field in fields(Check)]
+        checks = []
+        for found in content["checks"]:
+            # A value that is no number is kept as null.
+            value = math.nan if found["value"] is None else found["value"]
+            checks.append(Check(**{**{name: found.get(name, "") for name in names}, "value": value}))
+        return cls(tuple(checks), bool(content["skipped"]))
+
+    def again(self, limits: VerdictSettings, *, skip: bool) -> Verdict:
+        """The same values judged by other limits; what is no longer judged stays as it was."""
+        judged = {check.key: check for check in judge(self.values, limits, skip=skip).checks}
+        return Verdict(tuple(judged.get(check.key, check) for check in self.checks), skip)
 
     def numbers(self) -> str:
         """All that was measured, with the limits, on one line."""
@@ -87,15 +188,10 @@ class Verdict:
         )
 
     def explain(self) -> str:
-        """One line a failed check, or one line that says that all is well."""
+        """The failed checks, or that there are none."""
         if not self.failures:
             return "all checks passed"
-        return "; ".join(
-            f"{c.name} {c.value:.4g} {c.unit} is above {c.limit:.4g} {c.unit}: {c.reason}".replace(
-                "  ", " "
-            ).replace(" :", ":")
-            for c in self.failures
-        )
+        return "; ".join(str(check) for check in self.failures)
 
 
 @dataclass(frozen=True)
@@ -113,53 +209,43 @@ class Residual:
     facet_noise_jy: float
 
 
-def judge(
-    before: Residual,
-    after: Residual,
-    dynamic_ranges: Sequence[float],
-    flagged_fraction: float,
-    *,
-    skip: bool,
-) -> Verdict:
-    """Judge a self-calibration.
+def residual_values(before: Residual, after: Residual) -> dict[str, float]:
+    """What the residual images say of a subtraction.
 
     Parameters
     ----------
     before, after : Residual
         The middle band's residual before and after the new model is subtracted.
-    dynamic_ranges : sequence of float
-        Of the calibrator's image: the first one, and the one that is kept.
-    flagged_fraction : float
-        Of all solutions.
+    """
+    return {
+        "field_peak_rise": after.field_peak_jy / before.field_peak_jy,
+        "facet_residual_rise": after.facet_noise_jy / before.facet_noise_jy,
+        "field_noise_rise": after.field_noise_jy / before.field_noise_jy,
+    }
+
+
+def judge(values: Mapping[str, float], limits: VerdictSettings, *, skip: bool) -> Verdict:
+    """Hold what was measured against the limits.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        By the keys of `CRITERIA`; what was not measured is not judged. A value that is not
+        a number fails.
+    limits : VerdictSettings
+        Of the parset.
     skip : bool
         Take it for good whatever the numbers say (they are still noted).
     """
-    peak_limit = max(GOOD_PEAK_JY, PEAK_RISE * before.field_peak_jy)
-    fall = dynamic_ranges[0] / max(dynamic_ranges[-1], 1e-9)
-    values: Mapping[str, tuple[float, float, str, str]] = {
-        "peak of the field's residual": (
-            after.field_peak_jy, peak_limit, "Jy/beam",
-            "the subtraction left a source that was not there before",
-        ),
-        "rise of the facet's residual": (
-            after.facet_noise_jy / before.facet_noise_jy, FACET_RISE, "",
-            "the new model fits the facet worse than the initial one",
-        ),
-        "rise of the field's noise": (
-            after.field_noise_jy / before.field_noise_jy, FIELD_RISE, "",
-            "the subtraction made the whole field noisier",
-        ),
-        "fall of the calibrator's dynamic range": (
-            fall, 1.0 / DYNAMIC_RANGE_FALL, "",
-            "the calibrator's image got worse during self-calibration",
-        ),
-        "flagged solutions": (
-            flagged_fraction, FLAGGED, "",
-            "too few solutions are left to trust the others",
-        ),
-    }  # fmt: skip
-    checks = tuple(
-        Check(name, value, limit, unit, bool(value <= limit), reason)
-        for name, (value, limit, unit, reason) in values.items()
-    )
-    return Verdict(checks, skip)
+    checks = []
+    for key, criterion in CRITERIA.items():
+        if key in values:
+            limit = float(getattr(limits, criterion.option))
+            passed = bool(values[key] <= limit)
+            checks.append(
+                Check(
+                    key, criterion.name, float(values[key]), limit, criterion.unit, passed,
+                    criterion.reason, criterion.look, criterion.option,
+                )
+            )  # fmt: skip
+    return Verdict(tuple(checks), skip)

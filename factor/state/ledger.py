@@ -153,7 +153,7 @@ class Ledger:
             raise FactorError(
                 f"{self.chunk_ms}: another version of direction {direction} stands subtracted "
                 f"(ledger: {standing[0].identity}, wanted: {identity})",
-                f"undo it first: runfactor PARSET -r {direction}",
+                "delete results/ and state/ to begin again from the data as they came",
             )
         if bool(standing) == (sign == -1):
             return False

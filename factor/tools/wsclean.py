@@ -44,6 +44,8 @@ class WSClean:
         Baseline-dependent averaging, in wavelengths; 0 for none.
     beam : (major arcsec, minor arcsec, position angle deg) or None
         Restoring beam; fitted when None.
+    pol : str
+        Stokes parameter.
     psf_only : bool
         Make the point spread function alone.
     save_source_list : bool
@@ -71,6 +73,7 @@ class WSClean:
     fits_mask: Path | None = None
     baseline_averaging: float = 0.0
     beam: tuple[float, float, float] | None = None
+    pol: str = "I"
     psf_only: bool = False
     save_source_list: bool = False
     data_column: str = "DATA"
@@ -167,7 +170,7 @@ def _gridding(o: WSClean) -> list[str]:
         "-scale", f"{o.scale_arcsec:g}asec",
         "-weight", "briggs", f"{o.robust:g}",
         "-padding", f"{o.padding:g}",
-        "-pol", "I",
+        "-pol", o.pol,
     ]  # fmt: skip
     if o.taper_arcsec > 0:
         argv += ["-taper-gaussian", f"{o.taper_arcsec:g}asec"]

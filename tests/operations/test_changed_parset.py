@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from factor.flow.standing import Standing
+from factor.parset.settings import VerdictSettings
+from factor.products.verdict import judge
 from factor.state.records import Record
 
 
@@ -68,13 +70,24 @@ def test_a_chunk_that_is_made_again(make_run: Callable[[], Any], capfd: Any) -> 
     assert f"{chunk}: " in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("skip", [True, False])
-def test_skipping_the_check_after_a_failure(skip: bool) -> None:
-    """A user who has looked at a failed direction can accept it without doing it again."""
-    record = Record("facetselfcal", "d", "done", "", results={"verdict": {"good": False}})
-    engine: Any = SimpleNamespace(store=SimpleNamespace(load=lambda *_: record))
+@pytest.mark.parametrize(
+    ("skip", "limit", "good"), [(True, 1.0, True), (False, 2.0, True), (False, 1.0, False)]
+)
+def test_taking_a_failure_all_the_same(skip: bool, limit: float, good: bool) -> None:
+    """A user who has looked at it can accept it, or loosen the limit, without doing it again."""
+    names = VerdictSettings.__annotations__
+    verdict = judge({"noise_rise": 1.5}, VerdictSettings(**dict.fromkeys(names, 1.0)), skip=False)
+    results = {"verdict": verdict.to_json(), "identity": "that"}
+    record = Record("facetselfcal", "d", "done", "", results=results)
+    records = {"facetselfcal": record}
+    engine: Any = SimpleNamespace(
+        store=SimpleNamespace(load=lambda operation, _: records.get(operation))
+    )
     field: Any = SimpleNamespace(
-        settings=SimpleNamespace(calibration=SimpleNamespace(skip_selfcal_check=skip))
+        settings=SimpleNamespace(
+            calibration=SimpleNamespace(skip_selfcal_check=skip),
+            verdict=VerdictSettings(**dict.fromkeys(names, limit)),
+        )
     )
     facet: Any = SimpleNamespace(name="d")
-    assert Standing(engine, field).is_good(facet) is skip
+    assert Standing(engine, field).is_good(facet) is good

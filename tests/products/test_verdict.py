@@ -2,71 +2,96 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import math
+from dataclasses import asdict, replace
 
 import pytest
 
-from factor.products.verdict import Residual, Verdict, judge
+from factor.parset.schema import SECTIONS
+from factor.parset.settings import VerdictSettings
+from factor.products.verdict import CRITERIA, Residual, Verdict, judge, residual_values
 
-BEFORE = Residual(field_peak_jy=0.5, field_noise_jy=0.01, facet_noise_jy=0.012)
-AFTER = Residual(field_peak_jy=0.3, field_noise_jy=0.0099, facet_noise_jy=0.011)
+(SECTION,) = (section for section in SECTIONS if section.name == "verdict")
+LIMITS = VerdictSettings(**{option.attribute: option.default for option in SECTION.options})
+
+#: What the worst direction of a simulated field without trouble has; see tests/benchmarks.
+GOOD = {
+    "field_peak_rise": 1.0, "facet_residual_rise": 0.97, "field_noise_rise": 0.99, "noise_rise": 1.02,
+    "peak_fall": 0.95, "dynamic_range_fall": 0.96, "divergence": 1.01, "flux_change": 1.2,
+    "position_shift_beams": 0.05, "source_shift_arcsec": 1.3, "noise_over_expected": 1.7,
+    "facet_noise_over_expected": 1.7, "flagged": 0.01, "phase_scatter_rad": 0.2, "gain_scatter": 0.03,
+    "bad_stations": 0.0,
+}  # fmt: skip
 
 
 def test_a_good_calibration() -> None:
-    """Everything got better: nothing to say."""
-    verdict = judge(BEFORE, AFTER, [100.0, 150.0], 0.02, skip=False)
+    """Everything got better: nothing to say, and every number was looked at."""
+    verdict = judge(GOOD, LIMITS, skip=False)
     assert verdict.good
     assert verdict.failures == ()
     assert verdict.explain() == "all checks passed"
+    assert {check.key for check in verdict.checks} == set(CRITERIA)
 
 
-@pytest.mark.parametrize(
-    ("after", "ranges", "flagged", "word"),
-    [
-        (replace(AFTER, field_peak_jy=2.1), [100.0, 150.0], 0.0, "peak"),
-        (replace(AFTER, facet_noise_jy=0.013), [100.0, 150.0], 0.0, "facet"),
-        (replace(AFTER, field_noise_jy=0.011), [100.0, 150.0], 0.0, "field's noise"),
-        (AFTER, [100.0, 150.0, 80.0], 0.0, "dynamic range"),
-        (AFTER, [100.0, 150.0], 0.7, "flagged"),
-        (replace(AFTER, field_noise_jy=float("nan")), [100.0, 150.0], 0.0, "field's noise"),
-    ],
-)
-def test_each_failure_is_told(after: Residual, ranges: list[float], flagged: float, word: str) -> None:
-    """One bad number is enough, and it is named with value, limit and reason."""
-    verdict = judge(BEFORE, after, ranges, flagged, skip=False)
+@pytest.mark.parametrize("key", list(CRITERIA))
+@pytest.mark.parametrize("value", ["above", math.nan, math.inf])
+def test_each_failure_is_told(key: str, value: str | float) -> None:
+    """One bad number is enough, also one that is none; value, limit, option and reason are named."""
+    option = CRITERIA[key].option
+    bad = 1.01 * getattr(LIMITS, option) if isinstance(value, str) else value
+    verdict = judge({**GOOD, key: bad}, LIMITS, skip=False)
     assert not verdict.good
     (failure,) = verdict.failures
-    assert word in failure.name
-    assert failure.reason in verdict.explain()
-    assert f"{failure.limit:.4g}" in verdict.explain()
+    for part in (failure.reason, failure.name, f"{bad:.4g}", f"{failure.limit:.4g}", option):
+        assert part in verdict.explain()
 
 
-def test_a_small_peak_may_rise() -> None:
-    """Noise of a faint field is no source that was left: below 0.75 Jy/beam the peak is no matter."""
-    faint = replace(BEFORE, field_peak_jy=0.05)
-    assert judge(faint, replace(AFTER, field_peak_jy=0.6), [1.0, 1.0], 0.0, skip=False).good
-    assert not judge(faint, replace(AFTER, field_peak_jy=0.8), [1.0, 1.0], 0.0, skip=False).good
+def test_every_limit_of_the_parset_is_used() -> None:
+    """A limit that no number is held against would be a promise."""
+    assert {criterion.option for criterion in CRITERIA.values()} == set(asdict(LIMITS))
 
 
-def test_skipping_still_notes_the_numbers() -> None:
-    """skip_selfcal_check takes it for good, but the report has what is wrong."""
-    verdict = judge(BEFORE, AFTER, [100.0, 50.0], 0.9, skip=True)
+def test_skipped_check_keeps_its_numbers() -> None:
+    """The user who takes it anyway still finds what was wrong."""
+    verdict = judge({**GOOD, "flagged": 0.9}, LIMITS, skip=True)
     assert verdict.good
-    assert len(verdict.failures) == 2
+    assert [check.key for check in verdict.failures] == ["flagged"]
+    assert "0.9" in verdict.explain()
 
 
-def test_kept_in_the_state() -> None:
-    """What a later run reads is what this one judged."""
-    verdict = judge(BEFORE, AFTER, [100.0, 50.0], 0.9, skip=False)
-    assert Verdict.from_json(verdict.to_json()) == verdict
+def test_what_was_not_measured_is_not_judged() -> None:
+    """A peeled source has no cycles: it is judged by its residual and its solutions."""
+    verdict = judge({"flagged": 0.1}, LIMITS, skip=False)
+    assert [check.key for check in verdict.checks] == ["flagged"]
 
 
-def test_a_value_that_is_no_number_is_told() -> None:
-    """State files keep such a value as null: the reason of a failure must still be readable."""
-    verdict = judge(Residual(1.0, 1.0, 1.0), Residual(1.0, 1.0, float("nan")), [10.0, 20.0], 0.0, skip=False)
+def test_state_keeps_it() -> None:
+    """Back from JSON it says the same; a value that is no number still fails."""
+    verdict = judge({**GOOD, "noise_rise": math.nan}, LIMITS, skip=False)
     content = verdict.to_json()
-    for check in content["checks"]:
-        if check["value"] != check["value"]:
-            check["value"] = None
-    assert "facet" in Verdict.from_json(content).explain()
-    assert not Verdict.from_json(content).good
+    content["checks"] = [
+        {**check, "value": None if math.isnan(check["value"]) else check["value"]}
+        for check in content["checks"]
+    ]
+    again = Verdict.from_json(json.loads(json.dumps(content)))
+    assert not again.good
+    assert [check.key for check in again.failures] == ["noise_rise"]
+    assert again.explain() == verdict.explain()
+
+
+def test_other_limits_judge_again() -> None:
+    """A user who loosens a limit need not calibrate again for it."""
+    verdict = judge({**GOOD, "noise_rise": 1.3}, LIMITS, skip=False)
+    assert verdict.again(replace(LIMITS, max_noise_rise=1.4), skip=False).good
+    assert not verdict.again(LIMITS, skip=False).good
+    assert verdict.again(LIMITS, skip=True).good
+
+
+def test_residuals() -> None:
+    """Facet and field are compared each with itself, before and after."""
+    before = Residual(field_peak_jy=0.5, field_noise_jy=0.01, facet_noise_jy=0.02)
+    after = Residual(field_peak_jy=0.25, field_noise_jy=0.009, facet_noise_jy=0.03)
+    assert residual_values(before, after) == pytest.approx(
+        {"field_peak_rise": 0.5, "facet_residual_rise": 1.5, "field_noise_rise": 0.9}
+    )

@@ -1,0 +1,43 @@
+"""The health of a direction's solutions: what is flagged, and how much they scatter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from factor.products.normalising import gain_scatter, phase_scatter
+from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, read_soltabs
+
+#: Scatter of a station's phases (rad) and amplitudes (of the logarithm) beyond which they
+#: are no solutions: random phases have more than 1.5.
+SENSELESS_PHASES_RAD = 1.2
+SENSELESS_GAINS = 0.5
+
+
+def solution_values(path: Path) -> dict[str, float]:
+    """What a file of solutions says of itself, by the keys of the verdict's criteria.
+
+    Parameters
+    ----------
+    path : Path
+        H5parm with fast phases and, usually, slow amplitudes.
+    """
+    soltabs = read_soltabs(path)
+    good = sum(int(soltab.good.sum()) for soltab in soltabs.values())
+    total = max(1, sum(soltab.values.size for soltab in soltabs.values()))
+    phases = np.array(list(phase_scatter(soltabs[FAST_PHASE]).values()))
+    values = {"flagged": 1.0 - good / total, "phase_scatter_rad": _median(phases)}
+    senseless = phases > SENSELESS_PHASES_RAD
+    if SLOW_AMPLITUDE in soltabs:
+        gains = np.array(list(gain_scatter(soltabs[SLOW_AMPLITUDE]).values()))
+        values["gain_scatter"] = _median(gains)
+        senseless |= gains > SENSELESS_GAINS
+    values["bad_stations"] = float(senseless.mean())
+    return values
+
+
+def _median(values: np.ndarray) -> float:
+    """NaN when no station has a value."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")

@@ -31,7 +31,7 @@ from factor.operations.selfcal_loop import Calibrator, flux_scale, self_calibrat
 from factor.operations.selfcal_plan import FIRST, Attempt, make_plan
 from factor.products.clean_models import effective_flux
 from factor.products.skymodel import Components
-from factor.products.verdict import judge, residual_values
+from factor.products.verdict import Verdict, judge, residual_values
 
 log = logging.getLogger("factor.facetselfcal")
 
@@ -78,12 +78,7 @@ def run(
     dict
         The results for the record: verdict, cycles, identity of the change.
     """
-    if not any(len(model) for model in field.calibrators[facet.name].values()):
-        raise InputError(
-            f"direction {facet.name}: no source of the initial sky models lies in the inner part of "
-            "its calibrator's image",
-            "correct its position, cal_size_deg or cal_imsize in the directions file, or remove it",
-        )
+    _check_calibrator(field, facet)
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy, attempt)
     log.info("%s: %s", facet.name, plan.describe(field.observation.chunks))
@@ -93,13 +88,12 @@ def run(
     new_model = make_new_model(context, field, facet, (best.model, scale), solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
-    before, after = look_at_residuals(context, field, facet, change)
-    values = gather(calibrator, cycles, best, solutions, new_model) | residual_values(before, after)
-    skip = field.settings.calibration.skip_selfcal_check
-    verdict = judge(values, field.settings.verdict, skip=skip)
+    values = gather(calibrator, cycles, best, solutions, new_model)
+    values |= residual_values(*look_at_residuals(context, field, facet, change))
+    verdict = judge(values, field.settings.verdict, skip=field.settings.calibration.skip_selfcal_check)
+    _tell(facet, verdict, values["thermal_noise_jy"])
     if not verdict.good:
         shutil.rmtree(change.folder, ignore_errors=True)
-    _tell(facet, verdict, values["thermal_noise_jy"])
     return {
         "verdict": verdict.to_json(),
         "thermal_noise_jy": values["thermal_noise_jy"],
@@ -109,6 +103,15 @@ def run(
         "flux_jy": flux_jy,
         "preapplied": calibrator.preapplied.owner if calibrator.preapplied else "",
     }
+
+
+def _check_calibrator(field: Field, facet: Facet) -> None:
+    if not any(len(model) for model in field.calibrators[facet.name].values()):
+        raise InputError(
+            f"direction {facet.name}: no source of the initial sky models lies in the inner part of "
+            "its calibrator's image",
+            "correct its position, cal_size_deg or cal_imsize in the directions file, or remove it",
+        )
 
 
 def _tell(facet: Facet, verdict: Verdict, thermal_jy: float) -> None:

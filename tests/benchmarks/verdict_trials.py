@@ -85,14 +85,11 @@ class Trial:
 
     def dp3(self, ms: Path, *steps: str) -> None:
         """Change the residual data by steps of DP3."""
-        out = ms.with_suffix(".new")
         command = [
             str(find_tools().dp3), f"msin={ms}", "msin.datacolumn=SUBTRACTED_DATA_ALL",
-            f"msout={out}", "msout.datacolumn=SUBTRACTED_DATA_ALL", *steps,
+            "msout=.", "msout.datacolumn=SUBTRACTED_DATA_ALL", *steps,
         ]
         subprocess.run(command, check=True, capture_output=True)
-        shutil.rmtree(ms)
-        out.rename(ms)
 
     def run(self) -> None:
         """Run Factor."""

@@ -21,7 +21,7 @@ from typing import Any
 sys.path[:0] = [p for p in (str(Path(__file__).parent), str(Path(__file__).parents[1]))
                 if p not in sys.path]
 
-from evaluation import mosaics, phases, references, results, table  # noqa: E402
+from evaluation import isoplanatism, mosaics, phases, references, results, table  # noqa: E402
 from evaluation.costs import chunk_data_bytes, read_cost  # noqa: E402
 from evaluation.truth import Truth, read_truth  # noqa: E402
 
@@ -85,6 +85,9 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
         beam=images["factor"].beam,
         cost=read_cost(folder / "cost.json", work.commands_log, chunk_data_bytes(field.observation)),
         wall_s=elapsed_s,
+        reachable=isoplanatism.reachable(
+            sample, [c.source for c in calibrators if c.good], truth.effects, field.observation.mid_freq_hz
+        ),
     )
     compare_images(
         ("Direction-independent", images["di"].flat.path),

@@ -117,6 +117,14 @@ def read_true_phase(effects: Path, source: str, freq_hz: float) -> Phases:
     return Phases(times, ants, at, np.isfinite(at))
 
 
+def station_positions(effects: Path) -> dict[str, tuple[float, float, float]]:
+    """ITRF positions of the stations in a file of true effects, m."""
+    import tables
+
+    with tables.open_file(str(effects), "r") as h5:
+        return {_text(row["name"]): tuple(map(float, row["position"])) for row in h5.root.sol000.antenna[:]}
+
+
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 

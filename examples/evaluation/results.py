@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ class Findings:
         Steps along the edges between facets, in units of the noise.
     wall_s : float
         Of the whole quickstart; NaN where it is not known.
+    reachable : mapping of source name to float
+        What the ionosphere leaves of each source at best, see `isoplanatism.reachable`.
     """
 
     measures: Mapping[str, Measures]
@@ -58,6 +60,7 @@ class Findings:
     beam: Beam
     cost: Cost
     wall_s: float
+    reachable: Mapping[str, float] = field(default_factory=dict)
 
 
 def excess_scatter(measured: float, ideal: float) -> float:
@@ -207,6 +210,7 @@ def make_report(findings: Findings) -> dict[str, Any]:
         **numbers["factor"],
         "noise_ideal_mjy": numbers["ideal"]["noise_mjy"],
         "noise_di_mjy": numbers["di"]["noise_mjy"],
+        "flux_reachable_median": _median(reachable_ratios(findings)),
         "flux_scatter_ideal": numbers["ideal"]["flux_scatter"],
         "flux_median_error": numbers["ideal"]["flux_scatter"] / math.sqrt(count),
         "position_ideal_arcsec": numbers["ideal"]["position_median_arcsec"],
@@ -248,5 +252,13 @@ def _source_rows(findings: Findings) -> list[dict[str, Any]]:
             measure = findings.measures[kind].sources[name]
             row[f"flux_ratio_{kind}"] = measure.flux_ratio
             row[f"position_arcsec_{kind}"] = measure.offset_arcsec
+        row["reachable"] = findings.reachable.get(name, math.nan)
         rows.append(row)
     return rows
+
+
+def reachable_ratios(findings: Findings) -> np.ndarray[Any, Any]:
+    """Flux ratios of the ideal image, less what the ionosphere takes from each source at best."""
+    ideal = findings.measures["ideal"].sources
+    ratios = [ideal[name].flux_ratio * share for name, share in findings.reachable.items() if name in ideal]
+    return np.array([ratio for ratio in ratios if math.isfinite(ratio)])

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 import evaluate
 import measure
-from evaluation import costs, mosaics, phases, references, results, truth
+from evaluation import costs, isoplanatism, mosaics, phases, references, results, truth
 
 from factor.directions.geometry import FieldGeometry
 from factor.errors import InputError
@@ -458,3 +458,17 @@ def test_references_made_for_other_data_are_dropped(tmp_path: Path) -> None:
     there.facets[0].vertices = ((1.0, 2.5),)
     references._drop_stale(reference, there)
     assert not (reference.root / "image").exists()
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("none", 1.0), ("plane", 1.0), ("random", math.exp(-0.09))])
+def test_what_the_ionosphere_leaves_of_a_source(kind: str, wanted: float) -> None:
+    """A plane moves a source; independent errors of 0.3 rad take exp(-0.3^2) of it."""
+    rng = np.random.default_rng(3)
+    places = rng.uniform(-1e4, 1e4, (25, 2))
+    phase = np.zeros((300, 25))
+    if kind == "plane":
+        phase += places @ np.array([2e-4, -1e-4])
+    if kind == "random":
+        phase += rng.normal(0.0, 0.3, phase.shape)
+    xyz = np.column_stack([places, np.zeros(25)])
+    assert isoplanatism.coherence(phase, places, xyz) == pytest.approx(wanted, abs=0.005)

@@ -16,11 +16,14 @@ from factor.progress.words import duration, step_count, step_name, time_left
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, Group
     from rich.live import Live
     from rich.table import Table
 
 log = logging.getLogger("factor.display")
+
+#: Length of the line above the display.
+_RULE_WIDTH = 60
 
 #: Names of directions are cut to this.
 _NAME_WIDTH = 20
@@ -78,7 +81,7 @@ class _Display(threading.Thread):
         except Exception:
             log.debug("the display has ended", exc_info=True)
 
-    def _picture(self) -> RenderableType:
+    def _picture(self) -> Group:
         width, height = self._console.size
         return picture(self._reader.read(), width, height)
 
@@ -93,7 +96,7 @@ class _Display(threading.Thread):
             log.debug("the display did not end well", exc_info=True)
 
 
-def picture(progress: Progress, width: int, height: int) -> Table:
+def picture(progress: Progress, width: int, height: int) -> Group:
     """What is shown: a line for the run, bars for its operations, a line for what runs now.
 
     Parameters
@@ -103,27 +106,29 @@ def picture(progress: Progress, width: int, height: int) -> Table:
     width, height : int
         Of the terminal; at most half of the height is used.
     """
-    from rich.table import Table
+    from rich.console import Group
     from rich.text import Text
 
-    lines = Table.grid()
     # Room for the ^C that a terminal writes: it would push the last line on.
     width -= 3
-    lines.add_column(no_wrap=True, overflow="ellipsis", width=width)
-    lines.add_row(Text("─" * width, style="dim"))
-    lines.add_row(Text(_headline(progress), style="bold"))
+
+    def line(text: str, style: str = "") -> Text:
+        shown = Text(text, style=style, no_wrap=True)
+        shown.truncate(width, overflow="ellipsis")
+        return shown
+
+    # No longer than its text: a terminal that is made narrower would wrap it, and leave half of it behind.
+    head = [line("─" * min(width, _RULE_WIDTH), "dim"), line(_headline(progress), "bold")]
     if progress.state == "preparing":
-        return lines
+        return Group(*head)
     room = max(3, height // 2 - 2)
     bars = [t for t in progress.tallies if t.total and t.operation != "facetsub"][: max(1, room // 3)]
-    lines.add_row(_bars(progress, [tally.operation for tally in bars], width))
     running = progress.running
     shown = running[: room - len(bars) - (1 if len(running) > room - len(bars) else 0)]
-    for line in _now(progress, len(shown)) if shown else ():
-        lines.add_row(Text(line))
+    rows = [line(text) for text in (_now(progress, len(shown)) if shown else ())]
     if len(running) > len(shown):
-        lines.add_row(Text(f"and {len(running) - len(shown)} more", style="dim"))
-    return lines
+        rows.append(line(f"and {len(running) - len(shown)} more", "dim"))
+    return Group(*head, _bars(progress, [tally.operation for tally in bars], width), *rows)
 
 
 def _headline(progress: Progress) -> str:
@@ -149,7 +154,8 @@ def _bars(progress: Progress, names: list[str], width: int) -> Table:
             continue
         partly = sum(o.fraction for o in progress.running if o.operation == tally.operation)
         bar = ProgressBar(total=tally.total, completed=tally.done + partly)
-        table.add_row(tally.operation, bar, f"{tally.done} of {tally.total} directions")
+        unit = " directions" if width > _RULE_WIDTH else ""
+        table.add_row(tally.operation, bar, f"{tally.done} of {tally.total}{unit}")
     return table
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from factor.errors import FactorError, InputError
 from factor.products.verdict import Verdict
+from factor.progress.edits import subtracted_from
 from factor.progress.estimate import estimate, moment
 from factor.progress.failures import failures_of
 from factor.progress.model import (
@@ -254,6 +255,9 @@ class _Picture:
         # An earlier run, that was killed, may have left it so.
         if state == "running" and not (self.alive and record.started >= self._started):
             state = "interrupted"
+        done, expected = len(record.steps), self._expected(record)
+        if record.operation == "facetsub" and state != "done":
+            done, expected = subtracted_from(self.workspace, record.direction)
         begin = moment(record.started) or self.now
         end = self.now if state == "running" else moment(record.finished or self._last_step(record)) or begin
         return Operation(
@@ -263,8 +267,8 @@ class _Picture:
             started=record.started,
             finished="" if record.status == "running" else record.finished,
             elapsed_s=max(0.0, end - begin),
-            steps_done=len(record.steps),
-            steps_expected=self._expected(record),
+            steps_done=done,
+            steps_expected=expected,
             steps=tuple(
                 RunningStep(name, max(0.0, self.now - (moment(start) or self.now)))
                 for name, start in record.running.items()

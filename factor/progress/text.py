@@ -49,7 +49,7 @@ def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> lis
 
 
 def _summary(progress: Progress, now: float) -> list[str]:
-    lines = [f"{progress.root}: {_state(progress, now)}"]
+    lines = f"{progress.root}: {_state(progress, now)}".splitlines()
     facts = []
     if progress.groups:
         facts.append(f"group {progress.group} of {len(progress.groups)}")
@@ -69,11 +69,10 @@ def _state(progress: Progress, now: float) -> str:
     if progress.state == "done":
         return f"done, in {spent}"
     ended = {"failed": "FAILED", "stopped": "stopped", "killed": "NOT RUNNING"}[progress.state]
-    reason = progress.message.partition("\n")[0]
-    if progress.state == "failed" and progress.failures:
-        reason = ""
-    again = f"; run runfactor {progress.parset or 'PARSET'} to go on" + (f", {left}" if left else "")
-    return f"{ended} after {spent}, at {clock(progress.updated, now)}{': ' if reason else ''}{reason}{again}"
+    reason = progress.message.partition("\n")[0].partition(";")[0]
+    told = "" if progress.state == "failed" or not reason else f" ({reason})"
+    again = f"to go on: runfactor {progress.parset or 'PARSET'}" + (f", {left}" if left else "")
+    return f"{ended} after {spent}, at {clock(progress.updated, now)}{told}\n{again}"
 
 
 def _usage(progress: Progress) -> str:

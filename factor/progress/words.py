@@ -50,6 +50,8 @@ def time_left(estimate: Estimate | None) -> str:
 def step_count(operation: Operation) -> str:
     """Which step of about how many; empty when the operation has none."""
     at = operation.steps_done + (1 if operation.steps else 0)
+    if operation.operation == "facetsub" and operation.steps_expected:
+        return f"file {operation.steps_done} of {operation.steps_expected}"
     if not operation.steps_expected:
         return f"step {at}" if at else ""
     return f"step {at} of about {max(at, operation.steps_expected)}"

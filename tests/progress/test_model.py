@@ -77,6 +77,20 @@ def test_estimate_from_own_rates(site: Site) -> None:
     assert estimate.left_s == pytest.approx(15, abs=2)
 
 
+def test_subtraction_under_way(site: Site) -> None:
+    """An hour's subtraction shows how many files it is through, by their ledgers."""
+    site.middle()
+    site.record("facetsub", "a", (10, None), n=0)
+    folder = site.workspace.band("Band_144.0MHz")
+    folder.mkdir(parents=True)
+    for name, entries in (("x", [{"direction": "a"}]), ("y", [{"direction": "b"}]), ("z", [])):
+        write_json(folder / f"{name}.ledger.json", {"entries": entries}, 1)
+    (folder / "half.ledger.json").write_text("{")
+    current = read(site).directions[0].current
+    assert current is not None
+    assert (current.steps_done, current.steps_expected) == (1, 4)
+
+
 def test_killed_run(site: Site) -> None:
     """A run that is gone without a word is not shown as running."""
     site.middle()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.phases import Array, array_plane, read_true_phase, station_positions
+from evaluation.phases import Array, array_plane, read_true_phase, remove_planes, station_positions
 from evaluation.truth import TrueSource
 from factor.directions.geometry import separation_deg
 
@@ -72,10 +72,9 @@ def coherence(phase: Array, places: Array, xyz: Array) -> float:
         m.
     """
     errors: NDArray[np.complex128] = np.exp(1j * (phase - phase[:, :1]))
-    mean = np.angle(errors.mean(axis=0))
-    matrix = np.column_stack([places, np.ones(len(places))])
-    slope = np.linalg.lstsq(matrix, mean, rcond=None)[0][:2]
-    errors = errors * np.exp(-1j * (places @ slope))
+    mean = np.angle(errors.mean(axis=0))[None]
+    plane = mean - remove_planes(mean, np.ones(mean.shape, dtype=np.bool_), places)
+    errors = errors * np.exp(-1j * plane)
     one, other = np.triu_indices(len(xyz), 1)
     visibility = (errors[:, one] * errors[:, other].conj()).mean(axis=0).real
     return float(np.average(visibility, weights=np.linalg.norm(xyz[one] - xyz[other], axis=-1)))

@@ -18,13 +18,16 @@ from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.execution.step import digest, file_digest
+from factor.flow.imaging import image_all
+from factor.flow.schedule import Schedule
+from factor.flow.standing import Standing
 from factor.observation.chunks import load_observation
 from factor.observation.model import Observation
 from factor.operations.base import Field
+from factor.operations.facet_imaging import imaging_sets
 from factor.operations.layout import lay_out
 from factor.parset import Settings
 from factor.preparation import chunk_observation, make_folders, plan_observation
-from factor.process import Run
 from factor.products.skymodel import Components, read, select
 from factor.products.sources import assign_sources
 from factor.state.lock import run_lock
@@ -89,7 +92,9 @@ def make_reference(reference: Reference, field: Field) -> Field:
             threads=cpus,
             memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
         )
-        Run(engine, there).go(None)
+        standing, schedule = Standing(engine, there), Schedule.of(there)
+        for imaging in imaging_sets(settings):
+            image_all(standing, schedule.imaged, imaging)
     log.close()
     return there
 

@@ -208,12 +208,12 @@ def _shift(
     """From a source's centroid to that of its sources in a catalogue, degrees east and north."""
     ra, dec, flux = (a[members] for a in (components.ra_deg, components.dec_deg, components.flux_jy))
     around = catalogue.select(separation_deg(catalogue.ra_deg, catalogue.dec_deg, ra[0], dec[0]) < 1.0)
-    if not len(around):
+    if not len(around) or not flux.sum() > 0.0:
         return None
     distance = separation_deg(around.ra_deg[:, None], around.dec_deg[:, None], ra, dec).min(axis=1)
     mine = around.select(distance <= radius_arcsec / 3600.0)
     # The primary beam only makes sources fainter than a catalogue has them.
-    if mine.flux_jy.sum() < _ENOUGH_FLUX * flux.sum():
+    if not len(mine) or mine.flux_jy.sum() < _ENOUGH_FLUX * flux.sum():
         return None
     here = weighted_centres(ra, dec, flux, np.zeros(len(ra), dtype=np.int64))
     there = weighted_centres(mine.ra_deg, mine.dec_deg, mine.flux_jy, np.zeros(len(mine), dtype=np.int64))

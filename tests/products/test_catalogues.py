@@ -78,7 +78,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 
 def test_sources_are_moved_to_the_catalogue(tmp_path: Path) -> None:
     """Rule 11: position from the catalogue, nothing else; what it lacks moves with the rest."""
-    model = points((0, 0, 1.0), (5, 0, 0.5), (100, 0, 0.1))
+    model = points((0, 0, 1.0), (5, 0, 0.5), (100, 0, -0.1))
     moved = anchored_to_catalogue(model, catalogue(tmp_path, (3, -4, 1.6), (8, -4, 0.8)), 12.5)
     assert 3600 * (moved.ra_deg - model.ra_deg) == pytest.approx([3.0] * 3, abs=1e-3)
     assert 3600 * (moved.dec_deg - model.dec_deg) == pytest.approx([-4.0] * 3, abs=1e-3)

@@ -27,6 +27,7 @@ from factor.operations.publish import publish_image
 from factor.operations.selfcal_plan import SelfcalPlan
 from factor.products.clean_models import held_model, model_from_clean, starting_model
 from factor.products.images import SkyGrid
+from factor.products.imageweights import Weighting
 from factor.products.masks import write_square_mask
 from factor.products.quality import ImageQuality, image_quality
 from factor.products.solutions import SLOW_AMPLITUDE
@@ -106,13 +107,19 @@ class Calibrator:
     @property
     def target(self) -> solving.Target:
         """What is solved for."""
-        direction = self.facet.direction
+        direction, imaging = self.facet.direction, self.field.settings.imaging
         return solving.Target(
             context=self.context,
             name=self.name,
             position=(direction.ra_deg, direction.dec_deg),
             chunks=self.chunks,
             plan=self.plan.solve if self.preapplied is None else self.plan.solve.over_the_whole_band(),
+            weighting=Weighting(
+                self.plan.image_size,
+                imaging.selfcal_cellsize_arcsec,
+                imaging.selfcal_robust,
+                imaging.selfcal_min_uv_lambda,
+            ),
             settings=self.field.settings.calibration,
         )
 

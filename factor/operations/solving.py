@@ -11,7 +11,7 @@ from factor.observation.model import Chunk
 from factor.operations.base import Solutions
 from factor.operations.solve_plan import SolvePlan, TecBlock
 from factor.parset.settings import CalibrationSettings
-from factor.products import combining
+from factor.products import combining, imageweights
 from factor.products.preaverage import average_baselines
 from factor.products.solutionplot import plot_solutions
 from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, SLOW_PHASE
@@ -59,6 +59,8 @@ class Target:
         The pieces of time.
     plan : SolvePlan
         Intervals in time and frequency.
+    weighting : Weighting
+        Of its images.
     settings : CalibrationSettings
         Options of the solves.
     """
@@ -68,6 +70,7 @@ class Target:
     position: tuple[float, float]
     chunks: tuple[Chunk, ...]
     plan: SolvePlan
+    weighting: imageweights.Weighting
     settings: CalibrationSettings
 
 
@@ -176,11 +179,22 @@ def _solve_slow(target: Target, data: Data, model: Path, fast: Path, label: str)
         "fast": fast,
         "pieces": tuple(_piece(chunk, slow[chunk.name]) for chunk in target.chunks),
         "spline": target.settings.spline_smooth2d,
+        "weights": _image_weights(target, data),
         "path": path,
     }
     reads = (fast, *slow.values())
     add = Call(combining.add_slow, arguments)
     context.run(Step(f"smooth and normalise slow gains, {label}", add, reads, (path,)))
+    return path
+
+
+def _image_weights(target: Target, data: Data) -> Path:
+    """What the data weigh in the image, which the scale of slow gains has to know; found once."""
+    path = target.context.scratch / f"{target.name}.weights.npz"
+    mss = tuple(ms for parts in data.values() for ms in parts)
+    arguments = {"mss": mss, "weighting": target.weighting, "path": path}
+    call = Call(imageweights.write_image_weights, arguments)
+    target.context.run(Step("weights of the image", call, mss, (path,)))
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from factor.products.filling import fill
+from factor.products.weeding import weed
+from factor.products.imageweights import read_image_weights
 from factor.products.merging import combine, concatenate_times, sum_phases
 from factor.products.normalising import normalisation_factor, scale_amplitudes
 from factor.products.referencing import choose_reference
@@ -26,6 +29,8 @@ from factor.products.solutions import (
     write_h5parm,
 )
 from factor.products.tec import read_tec, relative
+
+log = logging.getLogger("factor.solutions")
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,21 @@ class Piece:
     freqs_hz: tuple[float, ...] = ()
 
 
-def _joined(pieces: Sequence[Piece], soltabs: Sequence[Soltab]) -> Soltab:
-    return concatenate_times(
+def _joined(pieces: Sequence[Piece], soltabs: Sequence[Soltab], what: str) -> Soltab:
+    """The solutions of all chunks, without what is no good, which is told in the log."""
+    joined = concatenate_times(
         soltabs,
         [(piece.start_mjd_s, piece.end_mjd_s) for piece in pieces],
         [piece.night for piece in pieces],
     )
+    joined, health = weed(joined)
+    if health:
+        log.info("%s: %s", what, health)
+    return joined
 
 
-def _read(pieces: Sequence[Piece], name: str) -> Soltab:
-    return _joined(pieces, [read_soltabs(piece.h5parm)[name] for piece in pieces])
+def _read(pieces: Sequence[Piece], name: str, what: str) -> Soltab:
+    return _joined(pieces, [read_soltabs(piece.h5parm)[name] for piece in pieces], what)
 
 
 def merge_fast(
@@ -79,20 +89,21 @@ def merge_fast(
     path : Path
         H5parm to write.
     """
-    tec = None
+    tec, what = None, f"{direction}: fast phases"
     if pieces[0].freqs_hz:
         parts = [read_tec(piece.h5parm, np.array(piece.freqs_hz)) for piece in pieces]
-        fast = _joined(pieces, [phase for phase, _ in parts])
-        tec = relative(_joined(pieces, [part for _, part in parts]), choose_reference(fast))
+        fast = _joined(pieces, [phase for phase, _ in parts], what)
+        tecs = _joined(pieces, [part for _, part in parts], f"{direction}: TEC")
+        tec = relative(tecs, choose_reference(fast))
     else:
-        fast = _read(pieces, FAST_PHASE)
+        fast = _read(pieces, FAST_PHASE, what)
     frame = replace(
         read_frame(pieces[0].h5parm), direction=direction, ra_deg=position[0], dec_deg=position[1]
     )
     combine(path, frame, fast, tec=tec)
 
 
-def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, path: Path) -> None:
+def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, weights: Path, path: Path) -> None:
     """Join the slow gains of all chunks, smooth and normalise them, and add them to fast phases.
 
     Parameters
@@ -103,16 +114,23 @@ def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, path: Path) -> N
         Slow gains, one per chunk, solved after these phases were applied.
     spline : bool
         Smooth with a spline and a 2-D median rather than a 1-D median.
+    weights : Path
+        Weights of the image, from `factor.products.imageweights`.
     path : Path
         H5parm to write.
     """
+    frame = read_frame(fast)
+    what = f"{frame.direction}: slow"
     amplitude, phase = smooth_gains(
-        _read(pieces, "amplitude000"), _read(pieces, "phase000"), smooth_2d=spline
+        _read(pieces, "amplitude000", f"{what} amplitudes"),
+        _read(pieces, "phase000", f"{what} phases"),
+        smooth_2d=spline,
     )
     slow = {AMPLITUDE: amplitude} | ({} if phase is None else {PHASE: phase})
-    slow = scale_amplitudes(slow, normalisation_factor(amplitude))
+    baselines, cells = read_image_weights(weights).of(amplitude)
+    slow = scale_amplitudes(slow, normalisation_factor(amplitude, baselines, phase, cells))
     earlier = read_soltabs(fast)
-    combine(path, read_frame(fast), earlier[FAST_PHASE], slow, earlier.get(TEC_NAME))
+    combine(path, frame, earlier[FAST_PHASE], slow, earlier.get(TEC_NAME))
 
 
 def combine_final(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from factor.products.solutions import AMPLITUDE, TEC, Array, Soltab, cleaned, segments
+from factor.products.solutions import AMPLITUDE, TEC, Array, Soltab, cleaned
 
 
 def fill(soltab: Soltab) -> Soltab:
@@ -28,7 +28,7 @@ def fill(soltab: Soltab) -> Soltab:
     shape = work.shape
     grid = work.reshape(shape[0], shape[1], -1)
     for column in np.flatnonzero(np.isnan(grid).any(axis=(0, 1))):
-        grid[:, :, column] = _filled(grid[:, :, column], soltab.times, soltab.freqs)
+        grid[:, :, column] = _filled(grid[:, :, column], soltab)
     return replace(soltab, values=_from_plane(soltab.kind, grid.reshape(shape)), weights=weights)
 
 
@@ -49,15 +49,15 @@ def _from_plane(kind: str, work: NDArray[np.complex128]) -> Array:
     return np.asarray(np.where(np.isnan(work), 0.0, np.angle(work)))
 
 
-def _filled(grid: NDArray[np.complex128], times: Array, freqs: Array) -> NDArray[np.complex128]:
+def _filled(grid: NDArray[np.complex128], soltab: Soltab) -> NDArray[np.complex128]:
     """One station and polarisation, (time, freq), NaN where there is nothing."""
-    grid = grid.copy()
+    grid, times = grid.copy(), soltab.times
     for freq in np.flatnonzero(np.isnan(grid).any(axis=0)):
-        for part in segments(times):
+        for part in soltab.parts:
             grid[part, freq] = _line(grid[part, freq], times[part])
         grid[:, freq] = _line(grid[:, freq], times)
     for time in np.flatnonzero(np.isnan(grid).any(axis=1)):
-        grid[time] = _line(grid[time], freqs)
+        grid[time] = _line(grid[time], soltab.freqs)
     return grid
 
 

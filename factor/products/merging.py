@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from factor.products.filling import fill
 from factor.products.referencing import choose_reference, rereference
@@ -23,6 +22,7 @@ from factor.products.solutions import (
     Frame,
     Soltab,
     cleaned,
+    nearest,
     nominal_step,
     segments,
     wrap,
@@ -92,22 +92,14 @@ def _true_times(part: Soltab, start: float, end: float) -> Soltab:
         step = nominal_step(times)
         begin = times[-1] - 0.5 * step
         times[-1] = begin + 0.5 * min(step, max(end - begin, 0.0))
-    return replace(part, times=times)
+    step_s = part.step_s if len(times) > 1 else end - start
+    return replace(part, times=times, step_s=step_s)
 
 
 def _merge_axis(axes: Sequence[Array], tolerance: float) -> Array:
     joined = np.sort(np.concatenate(axes))
     fresh = np.concatenate(([True], np.diff(joined) > tolerance))
     return np.asarray(joined[fresh])
-
-
-def _positions(axis: Array, label: Array) -> NDArray[np.int_]:
-    """Positions of the nearest entries of a sorted axis; the earlier one on a tie, as in DP3."""
-    right = np.clip(np.searchsorted(axis, label), 1, max(len(axis) - 1, 1))
-    if len(axis) == 1:
-        return np.zeros(len(label), dtype=int)
-    closer = label - axis[right - 1] <= axis[right] - label
-    return np.where(closer, right - 1, right)
 
 
 def _union(parts: Sequence[Soltab]) -> Soltab:
@@ -121,21 +113,24 @@ def _union(parts: Sequence[Soltab]) -> Soltab:
     values, weights = np.full(shape, first.neutral), np.zeros(shape)
     for part in parts:
         at = np.ix_(
-            _positions(times, part.times),
-            _positions(freqs, part.freqs),
+            nearest(times, part.times),
+            nearest(freqs, part.freqs),
             np.array([ants.index(ant) for ant in part.ants]),
         )
         better = part.weights > weights[at]
         values[at] = np.where(better, part.values, values[at])
         weights[at] = np.where(better, part.weights, weights[at])
-    return replace(first, times=times, freqs=freqs, ants=ants, values=values, weights=weights)
+    step_s = max(part.step_s for part in parts)
+    return replace(
+        first, times=times, freqs=freqs, ants=ants, values=values, weights=weights, step_s=step_s
+    )
 
 
 def sample(soltab: Soltab, times: Array, freqs: Array) -> Soltab:
     """Solutions at other times and frequencies: the nearest ones, as DP3 takes them."""
-    at = np.ix_(_positions(soltab.times, times), _positions(soltab.freqs, freqs))
+    at = np.ix_(nearest(soltab.times, times), nearest(soltab.freqs, freqs))
     return replace(
-        soltab, times=times, freqs=freqs, values=soltab.values[at], weights=soltab.weights[at]
+        soltab, times=times, freqs=freqs, values=soltab.values[at], weights=soltab.weights[at], step_s=0.0
     )
 
 
@@ -210,20 +205,22 @@ def refine(soltab: Soltab, pieces: int = REFINEMENT) -> Soltab:
     Phases are interpolated as phasors, amplitudes in their logarithm. Flags are those of
     the nearest cell; the values below them are filled.
     """
-    if len(soltab.times) < 2:
+    step = soltab.step_s
+    if len(soltab.times) < 2 or not step > 0:
         return soltab
     filled = fill(soltab)
-    step = nominal_step(soltab.times)
     fine, values = [], []
-    for part in segments(soltab.times):
+    for part in soltab.parts:
         times = soltab.times[part]
         n = max(1, round((times[-1] - times[0] + step) / step * pieces))
         grid = times[0] - 0.5 * step + (np.arange(n) + 0.5) * step / pieces
         fine.append(grid)
         values.append(_interpolate(soltab.kind, times, filled.values[part], grid))
     times = np.concatenate(fine)
-    weights = soltab.weights[_positions(soltab.times, times)]
-    return replace(soltab, times=times, values=np.concatenate(values), weights=weights)
+    weights = soltab.weights[nearest(soltab.times, times)]
+    return replace(
+        soltab, times=times, values=np.concatenate(values), weights=weights, step_s=step / pieces
+    )
 
 
 def _interpolate(kind: str, times: Array, values: Array, grid: Array) -> Array:

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from factor.products.filling import fill
 from factor.products.referencing import choose_reference, rereference
-from factor.products.solutions import Array, Soltab, cleaned, segments
+from factor.products.solutions import Array, Soltab, cleaned
 
 #: Solutions further than this many robust standard deviations off their surroundings are flagged.
 OUTLIER_SIGMA = 5.0
 #: Smallest standard deviation that is believed, in the logarithm of the amplitude and in rad.
 SMALLEST_SIGMA = 0.03
-#: Amplitudes this factor off the array's median are flagged, whatever they do with time.
-IMPOSSIBLE_FACTOR = 5.0
 #: Side of the median's window, and of the surroundings that outliers are held against, cells.
 MEDIAN_WINDOW = 3
 OUTLIER_WINDOW = 5
@@ -53,22 +51,12 @@ def smooth_gains(
     amplitude, phase : Soltab
         On the same axes.
     """
-    amplitude = _flag_outliers(_flag_impossible(cleaned(amplitude)))
+    amplitude = _flag_outliers(cleaned(amplitude))
     if phase is not None:
         phase = rereference(phase, choose_reference(phase))
         phase = _flag_outliers(phase)
     smoothed = _smooth(amplitude, smooth_2d)
     return smoothed, None if phase is None else _smooth(phase, smooth_2d)
-
-
-def _flag_impossible(amplitude: Soltab) -> Soltab:
-    good = amplitude.good
-    if not good.any():
-        return amplitude
-    log = np.log(np.where(good, amplitude.values, 1.0))
-    stations = [np.median(log[:, :, i][good[:, :, i]]) for i in range(log.shape[2]) if good[:, :, i].any()]
-    off = np.abs(log - np.median(stations)) > np.log(IMPOSSIBLE_FACTOR)
-    return replace(amplitude, weights=np.where(off, 0.0, amplitude.weights))
 
 
 def _planes(soltab: Soltab) -> NDArray[np.float64]:
@@ -92,7 +80,7 @@ def _flag_outliers(soltab: Soltab) -> Soltab:
     good = soltab.good.reshape(*soltab.shape[:2], -1)
     planes = np.where(good[None], _planes(soltab), np.nan)
     off = np.zeros_like(good)
-    for part in segments(soltab.times):
+    for part in soltab.parts:
         around = np.stack([_running_median(p[part], OUTLIER_WINDOW) for p in planes])
         if len(planes) == 2:
             off[part] = _stray(_turn(planes[:, part], around), good[part])
@@ -126,7 +114,7 @@ def _stray(deviation: Array, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _smooth(soltab: Soltab, smooth_2d: bool) -> Soltab:
     filled = _planes(fill(soltab))
     planes = filled.copy()
-    for part in segments(soltab.times):
+    for part in soltab.parts:
         for i in range(len(planes)):
             grid = filled[i, part]
             planes[i, part] = _median_2d(_spline(grid)) if smooth_2d else _median_1d(grid)
@@ -181,8 +169,9 @@ def _spline(grid: Array) -> Array:
 def _spline_1d(lines: Array) -> Array:
     """Discrete smoothing spline of many lines (axis 0): minimises |y - z|^2 + s |D2 z|^2.
 
-    The stiffness s of each line minimises the generalised cross-validation score; the
-    null space (straight lines) is free (Whittaker 1923; Eilers 2003, Anal. Chem. 75, 3631).
+    The stiffness s minimises the generalised cross-validation score of all lines of a column
+    (a station and polarisation) together: one line alone tells it badly. The null space
+    (straight lines) is free (Whittaker 1923; Eilers 2003, Anal. Chem. 75, 3631).
     """
     n = len(lines)
     flat = lines.reshape(n, -1)
@@ -190,13 +179,13 @@ def _spline_1d(lines: Array) -> Array:
     stiffness, modes = np.linalg.eigh(second.T @ second)
     stiffness = np.clip(stiffness, 0.0, None)
     loadings = modes.T @ flat
-    best, score = np.zeros_like(flat), np.full(flat.shape[1], np.inf)
+    best, score = np.zeros_like(lines), np.full(lines.shape[2], np.inf)
     for s in _SPLINE_STRENGTHS:
         shrink = 1.0 / (1.0 + s * stiffness)
-        residual = np.sum(((1.0 - shrink)[:, None] * loadings) ** 2, axis=0) / n
-        gcv = residual / (1.0 - shrink.sum() / n) ** 2
+        residual = ((1.0 - shrink)[:, None] * loadings).reshape(lines.shape)
+        gcv = np.mean(residual**2, axis=(0, 1)) / (1.0 - shrink.sum() / n) ** 2
         better = gcv < score
         score = np.where(better, gcv, score)
         smooth = modes @ (shrink[:, None] * loadings)
-        best = np.where(better, smooth, best)
-    return best.reshape(lines.shape)
+        best = np.where(better, smooth.reshape(lines.shape), best)
+    return best

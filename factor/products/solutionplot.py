@@ -17,7 +17,6 @@ from factor.products.solutions import (
     Array,
     Soltab,
     read_soltabs,
-    segments,
 )
 
 #: What a user should read instead of a soltab's name.
@@ -75,7 +74,7 @@ def _plot(soltab: Soltab, title: str, path: Path) -> None:
     rows = math.ceil(len(soltab.ants) / COLUMNS)
     figure = Figure(figsize=(2.0 * COLUMNS, 1.35 * rows + 1.1), dpi=80)
     FigureCanvasAgg(figure)
-    hours = (soltab.times - soltab.times[0]) / 3600.0
+    hours = elapsed_hours(soltab)
     limits = _limits(soltab)
     for number, ant in enumerate(soltab.ants):
         _Panel(figure, len(soltab.ants), number, hours, limits).draw(soltab, ant)
@@ -87,6 +86,17 @@ def _plot(soltab: Soltab, title: str, path: Path) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def elapsed_hours(soltab: Soltab) -> Array:
+    """Hours of data before each time: what lies between nights, and other gaps, is left out."""
+    step = soltab.step_s
+    hours, seconds = np.zeros(len(soltab.times)), 0.0
+    for part in soltab.parts:
+        own = soltab.times[part] - soltab.times[part.start]
+        hours[part] = (own + seconds + 0.5 * step) / 3600.0
+        seconds += own[-1] + step
+    return hours
 
 
 def _at_middle_frequency(soltab: Soltab) -> Soltab:
@@ -102,7 +112,11 @@ def _at_middle_frequency(soltab: Soltab) -> Soltab:
 def _decorate(figure: Any, heading: str, soltab: Soltab) -> None:
     height = figure.get_figheight()
     figure.suptitle(heading, x=0.5, y=1.0 - 0.16 / height, fontsize=13, va="top")
-    figure.text(0.5, 0.12 / height, f"hours since MJD {soltab.times[0] / 86400.0:.4f}", ha="center")
+    start = soltab.times[0] - 0.5 * soltab.step_s
+    when = f"hours since MJD {start / 86400.0:.4f}"
+    if len(soltab.parts) > 1:
+        when = f"hours of data since MJD {start / 86400.0:.4f}, gaps left out (dotted lines)"
+    figure.text(0.5, 0.12 / height, when, ha="center")
     unit = {PHASE: "phase (degrees)", TEC: "TEC (TECU)"}.get(soltab.kind, "amplitude")
     figure.text(0.006, 0.5, unit, rotation=90, va="center")
     for i, pol in enumerate(soltab.pols or ()):
@@ -152,11 +166,14 @@ class _Panel:
                 self.hours[::every], shown, ".", ms=size, color=COLOURS[pol % len(COLOURS)], rasterized=True
             )
         self._shade(soltab, good.all(axis=1))
+        for part in soltab.parts[1:]:
+            seam = self.hours[part.start] - 0.5 * soltab.step_s / 3600.0
+            self.axes.axvline(seam, color="0.4", lw=0.6, ls=":")
         self._frame(ant, "no solutions" if not good.any() else "")
 
     def _shade(self, soltab: Soltab, good: Any) -> None:
-        step = float(np.median(np.diff(self.hours))) if len(self.hours) > 1 else 0.1
-        for part in segments(soltab.times):
+        step = soltab.step_s / 3600.0 or 0.1
+        for part in soltab.parts:
             bad = np.concatenate(([False], ~good[part], [False])).astype(int)
             starts, ends = np.flatnonzero(np.diff(bad) == 1), np.flatnonzero(np.diff(bad) == -1)
             hours = self.hours[part]

@@ -1,4 +1,4 @@
-"""Calibration solutions: their values, their H5parm files and their health.
+"""Calibration solutions: their values and their H5parm files.
 
 A soltab is read into arrays of a fixed axis order, worked on by pure functions, and
 written to a new file: a file of solutions is never edited in place. The format is that
@@ -38,12 +38,6 @@ H5PARM_VERSION = "1.0"
 #: Time steps longer than this many nominal ones are gaps.
 GAP_STEPS = 1.5
 
-#: A station whose median amplitude is this factor off the array's is wild.
-WILD_FACTOR = 3.0
-#: A station whose phase differs so much from slot to slot is wild: the length of the mean
-#: phasor of the differences (1: none, 0: random).
-WILD_COHERENCE = 0.3
-
 _ANTENNA = np.dtype([("name", "S16"), ("position", "<f4", 3)])
 _SOURCE = np.dtype([("name", "S128"), ("dir", "<f8", 2)])
 _AXES = ("time", "freq", "ant", "pol")
@@ -67,6 +61,9 @@ class Soltab:
         ``("XX", "YY")``; None for a scalar.
     values, weights : ndarray, (time, freq, ant) or (time, freq, ant, pol)
         Weight 0 means flagged.
+    step_s : float
+        Length of a cell; the usual distance between times when it is not given, which few
+        cells do not tell: two of them may be a night apart.
     """
 
     kind: str
@@ -76,6 +73,7 @@ class Soltab:
     pols: tuple[str, ...] | None
     values: Array
     weights: Array
+    step_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.values.shape != self.shape or self.weights.shape != self.shape:
@@ -83,12 +81,19 @@ class Soltab:
                 f"{self.kind} soltab: values {self.values.shape} and weights "
                 f"{self.weights.shape} do not fit axes of {self.shape}"
             )
+        if not self.step_s > 0:
+            object.__setattr__(self, "step_s", nominal_step(self.times))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
         pols = () if self.pols is None else (len(self.pols),)
         return (len(self.times), len(self.freqs), len(self.ants), *pols)
+
+    @property
+    def parts(self) -> list[slice]:
+        """Runs of times without a gap."""
+        return segments(self.times, self.step_s)
 
     @property
     def good(self) -> NDArray[np.bool_]:
@@ -125,43 +130,27 @@ class Frame:
     positions: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class SolutionHealth:
-    """What is wrong with solutions.
-
-    Attributes
-    ----------
-    flagged : mapping of station name to fraction
-        Of its solutions that are flagged or not finite.
-    flagged_fraction : float
-        Of all solutions of stations that have any.
-    dead : tuple of str
-        Stations without any good solution.
-    wild : tuple of str
-        Stations with amplitudes far from the array's, or phases like noise.
-    n_invalid : int
-        Solutions that are not finite (or no positive amplitude), yet have weight.
-    """
-
-    flagged: Mapping[str, float]
-    flagged_fraction: float
-    dead: tuple[str, ...]
-    wild: tuple[str, ...]
-    n_invalid: int
-
-
 def nominal_step(times: Array) -> float:
     """The usual distance between times, 0 when there is but one."""
     return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
-def segments(times: Array) -> list[slice]:
-    """Runs of times without a gap, a step of more than `GAP_STEPS` nominal ones."""
+def segments(times: Array, step_s: float = 0.0) -> list[slice]:
+    """Runs of times without a gap, a distance of more than `GAP_STEPS` steps (or usual distances)."""
     if len(times) == 0:
         return []
-    cuts = np.flatnonzero(np.diff(times) > GAP_STEPS * nominal_step(times)) + 1
+    cuts = np.flatnonzero(np.diff(times) > GAP_STEPS * (step_s or nominal_step(times))) + 1
     edges = [0, *(int(cut) for cut in cuts), len(times)]
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def nearest(axis: Array, label: Array) -> NDArray[np.int_]:
+    """Positions of the nearest entries of a sorted axis; the earlier one on a tie, as in DP3."""
+    right = np.clip(np.searchsorted(axis, label), 1, max(len(axis) - 1, 1))
+    if len(axis) == 1:
+        return np.zeros(len(label), dtype=int)
+    closer = label - axis[right - 1] <= axis[right] - label
+    return np.where(closer, right - 1, right)
 
 
 def wrap(phase: Array) -> Array:
@@ -177,42 +166,6 @@ def cleaned(soltab: Soltab) -> Soltab:
     usable = np.isfinite(soltab.values) & np.isfinite(soltab.weights)
     values = np.where(usable, soltab.values, soltab.neutral)
     return replace(soltab, values=values, weights=np.where(soltab.good, soltab.weights, 0.0))
-
-
-def check(soltab: Soltab) -> SolutionHealth:
-    """Look for flagged, dead and wild stations, and for NaN that were given a weight."""
-    good = soltab.good
-    axes = tuple(axis for axis in range(good.ndim) if axis != 2)
-    bad = 1.0 - good.mean(axis=axes) if good.size else np.ones(len(soltab.ants))
-    dead = tuple(a for a, fraction in zip(soltab.ants, bad, strict=True) if fraction == 1.0)
-    alive = bad[bad < 1.0]
-    return SolutionHealth(
-        flagged={a: float(f) for a, f in zip(soltab.ants, bad, strict=True)},
-        flagged_fraction=float(alive.mean()) if len(alive) else 1.0,
-        dead=dead,
-        wild=_wild(soltab, good),
-        n_invalid=int(np.sum(~good & ~(soltab.weights == 0))),
-    )
-
-
-def _wild(soltab: Soltab, good: NDArray[np.bool_]) -> tuple[str, ...]:
-    wild = []
-    if soltab.kind == AMPLITUDE:
-        medians = {
-            ant: float(np.median(np.log(soltab.values[:, :, i][good[:, :, i]])))
-            for i, ant in enumerate(soltab.ants)
-            if good[:, :, i].any()
-        }
-        middle = float(np.median(list(medians.values()))) if medians else 0.0
-        return tuple(a for a, level in medians.items() if abs(level - middle) > np.log(WILD_FACTOR))
-    both = good[1:] & good[:-1]
-    phasor = np.exp(1j * np.where(good, soltab.values, 0.0))
-    turn = phasor[1:] * phasor[:-1].conj()
-    for i, ant in enumerate(soltab.ants):
-        pairs = turn[:, :, i][both[:, :, i]]
-        if len(pairs) > 10 and abs(pairs.mean()) < WILD_COHERENCE:
-            wild.append(ant)
-    return tuple(wild)
 
 
 def read_soltabs(path: Path) -> dict[str, Soltab]:

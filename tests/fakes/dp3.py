@@ -85,6 +85,10 @@ def _write(ms: Path, data: Data) -> None:
         [
             tables.makearrcoldesc("DATA", 0j, ndim=2, valuetype="complex"),
             tables.makearrcoldesc("FLAG", False, ndim=2, valuetype="boolean"),
+            tables.makearrcoldesc("WEIGHT_SPECTRUM", 0.0, ndim=2, valuetype="float"),
+            tables.makearrcoldesc("UVW", 0.0, ndim=1, valuetype="double"),
+            tables.makescacoldesc("ANTENNA1", 0),
+            tables.makescacoldesc("ANTENNA2", 0),
             tables.makescacoldesc("TIME", 0.0),
         ]
     )
@@ -93,8 +97,32 @@ def _write(ms: Path, data: Data) -> None:
         main.putcol("DATA", data.values.reshape(rows, *data.values.shape[2:]).astype(np.complex64))
         main.putcol("FLAG", data.flags.reshape(rows, *data.values.shape[2:]))
         main.putcol("TIME", np.repeat(data.times, n_baselines))
+        main.putcol("WEIGHT_SPECTRUM", np.ones((rows, *data.values.shape[2:]), np.float32))
+        for column, number in zip(("ANTENNA1", "ANTENNA2"), _pairs(data), strict=True):
+            main.putcol(column, np.tile(number, n_times))
+        tracks = np.outer(np.arange(1, n_baselines + 1), (300.0, 100.0, 0.0))
+        main.putcol("UVW", np.tile(tracks, (n_times, 1)))
         notes = {"freqs": data.freqs, "ants": list(data.ants), "centre": list(data.centre)}
         main.putkeyword("FAKE", notes)
+    names = tables.maketabdesc([tables.makescacoldesc("NAME", "")])
+    with tables.table(f"{ms}/ANTENNA", names, nrow=len(data.ants), ack=False) as antenna:
+        antenna.putcol("NAME", list(data.ants))
+        with tables.table(str(ms), readonly=False, ack=False) as main:
+            main.putkeyword("ANTENNA", antenna)
+    window = tables.maketabdesc([tables.makearrcoldesc("CHAN_FREQ", 0.0, ndim=1, valuetype="double")])
+    with tables.table(f"{ms}/SPECTRAL_WINDOW", window, nrow=1, ack=False) as spectral:
+        spectral.putcell("CHAN_FREQ", 0, data.freqs)
+        with tables.table(str(ms), readonly=False, ack=False) as main:
+            main.putkeyword("SPECTRAL_WINDOW", spectral)
+
+
+def _pairs(data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Stations of each baseline; the last ones stay unused where there are fewer."""
+    first, second = np.triu_indices(len(data.ants), 1)
+    n = data.values.shape[1]
+    if n > len(first):
+        first, second = np.triu_indices(len(data.ants), 0)
+    return first[:n].astype(np.int32), second[:n].astype(np.int32)
 
 
 def _join(parts: list[Data]) -> Data:

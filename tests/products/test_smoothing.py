@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,52 @@ def test_all_flagged_is_survived() -> None:
     smooth, _ = smooth_gains(table)
     assert smooth.weights.max() == 0.0
     assert np.all(np.isfinite(smooth.values))
+
+
+def test_nights_of_one_interval_are_not_mixed() -> None:
+    """Rule 7: where each night has one interval, times alone do not tell that there is a gap."""
+    rng = np.random.default_rng(7)
+    values = np.exp(0.3 * rng.standard_normal((8, 1, 3, 2)))
+    table = soltab(AMPLITUDE, values)
+    nights = replace(table, times=5e9 + 86400.0 * np.arange(8), step_s=600.0)
+    smooth, _ = smooth_gains(nights)
+    assert np.allclose(smooth.values, values)
+    assert smooth.good.all()
+
+
+@pytest.mark.parametrize(("n_time", "n_freq"), [(48, 24), (48, 4), (48, 1), (16, 12), (8, 4)])
+@pytest.mark.parametrize("smooth_2d", [True, False])
+def test_slow_variations_stay_and_noise_goes(n_time: int, n_freq: int, smooth_2d: bool) -> None:
+    """Variations of 5 % over twelve intervals are what slow gains are for: most of them is kept."""
+    rng = np.random.default_rng(8)
+    times = np.arange(n_time)[:, None, None, None]
+    wave = 0.05 * np.sin(2 * np.pi * times / 12.0 + rng.uniform(0, 6.28, (1, 1, 3, 2)))
+    values = np.exp(np.broadcast_to(wave, (n_time, n_freq, 3, 2)))
+    noise = 0.03 * rng.standard_normal(values.shape)
+    smooth, _ = smooth_gains(soltab(AMPLITUDE, values * np.exp(noise)), smooth_2d=smooth_2d)
+    error = np.log(smooth.values / values)
+    assert np.std(error) < (0.75 if smooth_2d else 0.9) * 0.03
+    deviation = np.log(values) - np.log(values).mean(axis=0)
+    assert np.sum(np.log(smooth.values) * deviation) / np.sum(deviation**2) > 0.75
+    assert smooth.good.mean() > 0.99
+
+
+def test_a_step_stays_a_step() -> None:
+    """A sudden change of a station's gain is real: only the two cells beside it may blur."""
+    values = np.ones((24, 6, 3, 2))
+    values[12:, :, 1] = 1.3
+    smooth, _ = smooth_gains(soltab(AMPLITUDE, values))
+    off = np.abs(smooth.values / values - 1.0).max(axis=(1, 2, 3))
+    assert np.delete(off, [11, 12]).max() < 0.02
+    assert smooth.good.all()
+
+
+def test_a_station_without_solutions_disturbs_nobody() -> None:
+    """NaN of one station stay with it, flagged and with a finite value."""
+    values = truth(12, 4)
+    expected, _ = smooth_gains(soltab(AMPLITUDE, values))
+    values[:, :, 1] = np.nan
+    smooth, _ = smooth_gains(soltab(AMPLITUDE, values))
+    assert np.isfinite(smooth.values).all()
+    assert not smooth.good[:, :, 1].any()
+    assert np.allclose(smooth.values[:, :, [0, 2]], expected.values[:, :, [0, 2]])

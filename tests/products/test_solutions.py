@@ -16,15 +16,13 @@ from factor.products.normalising import (
     phase_scatter,
     scale_amplitudes,
 )
-from factor.products.solutionplot import plot_solutions
+from factor.products.solutionplot import elapsed_hours, plot_solutions
 from factor.products.solutions import (
     AMPLITUDE,
     PHASE,
     Array,
     Frame,
     Soltab,
-    check,
-    cleaned,
     read_frame,
     read_soltabs,
     segments,
@@ -122,25 +120,6 @@ def test_segments_split_at_gaps() -> None:
     assert segments(times[:0]) == []
 
 
-def test_health_names_what_is_wrong() -> None:
-    """NaN with weight, dead stations and wild stations are what DP3 is known to leave."""
-    values = np.ones((10, 4, 3, 2))
-    values[:, :, 1] = 20.0
-    values[0, 0, 0, 0] = np.nan
-    table = amplitudes(values)
-    health = check(table)
-    assert health.wild == ("CS002HBA0",)
-    table.weights[:, :, 2] = 0.0
-    health = check(table)
-    assert health.dead == ("RS305HBA",)
-    assert health.n_invalid == 1
-    assert health.flagged["CS001HBA0"] == pytest.approx(1 / 80)
-    assert check(cleaned(table)).n_invalid == 0
-    rng = np.random.default_rng(1)
-    noise = phases(rng.uniform(-np.pi, np.pi, (50, 4, 3)) * np.array([0.0, 0.05, 1.0]))
-    assert check(noise).wild == ("RS305HBA",)
-
-
 def test_filled_solutions_are_complete_and_near() -> None:
     """A prediction needs a finite solution with weight everywhere; good ones stay as they are."""
     t = np.arange(20)[:, None, None]
@@ -223,6 +202,13 @@ def test_scatter_is_the_noise_put_in() -> None:
     result = gain_scatter(gains)
     assert result["CS001HBA0"] == pytest.approx(0.05, rel=0.1)
     assert np.isnan(result["RS305HBA"])
+
+
+def test_plots_leave_gaps_out() -> None:
+    """A night's hours must not shrink to a dot because another night was a day later."""
+    table = phases(np.zeros((20, 1, 3)), step=360.0)
+    table.times[10:] += 86400.0
+    assert elapsed_hours(table) == pytest.approx(0.1 * (np.arange(20) + 0.5))
 
 
 def test_plots_are_made_for_every_soltab(tmp_path: Path) -> None:

@@ -187,6 +187,26 @@ def test_refined_gains_pass_through_the_cells() -> None:
     assert not np.any((fine.times > START + 1800.0) & (fine.times < START + 9000.0))
 
 
+def test_nights_of_one_interval_stay_apart() -> None:
+    """Rule 9: with one solution a night only the length of the data tells what a cell covers."""
+    parts, spans = [], []
+    for night, level in enumerate((1.0, 2.0, 3.0)):
+        start = START + 86400.0 * night
+        values = np.full((1, 1, 4, 2), level)
+        parts.append(
+            Soltab(AMPLITUDE, np.array([start + 600.0]), np.array([120e6]), ANTS, ("XX", "YY"), values, values)
+        )
+        spans.append((start, start + 900.0))
+    joined = concatenate_times(parts, spans, nights=[0, 1, 2])
+    assert joined.step_s == 900.0
+    assert len(joined.parts) == 3
+    fine = refine(joined)
+    covered = (fine.times - START) % 86400.0
+    assert covered.max() < 900.0
+    assert set(np.unique(fine.values)) == {1.0, 2.0, 3.0}
+    assert np.array_equal(np.unique(joined.times), joined.times)
+
+
 def test_refined_phases_take_the_short_way() -> None:
     """From 179 to -179 degrees is two degrees, not 358."""
     values = np.radians(np.array([179.0, -179.0]))[:, None, None] * np.ones((2, 1, 4))

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from factor.products.filling import fill
-from factor.products.weeding import weed
 from factor.products.imageweights import read_image_weights
 from factor.products.merging import combine, concatenate_times, sum_phases
 from factor.products.normalising import normalisation_factor, scale_amplitudes
@@ -29,6 +28,7 @@ from factor.products.solutions import (
     write_h5parm,
 )
 from factor.products.tec import read_tec, relative
+from factor.products.weeding import weed
 
 log = logging.getLogger("factor.solutions")
 

@@ -30,7 +30,7 @@ def sample(weights: np.ndarray, uvw: np.ndarray) -> _Sample:
 
 def write(monkeypatch: pytest.MonkeyPatch, path: Path, one: _Sample, weighting: Weighting) -> ImageWeights:
     """Weights of one measurement set that needs no file."""
-    monkeypatch.setattr(imageweights, "_read", lambda ms, most_times: one)
+    monkeypatch.setattr(imageweights, "_read", lambda *_: one)
     write_image_weights([Path("a.ms")], weighting, path)
     return read_image_weights(path)
 

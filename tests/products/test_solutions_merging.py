@@ -193,9 +193,8 @@ def test_nights_of_one_interval_stay_apart() -> None:
     for night, level in enumerate((1.0, 2.0, 3.0)):
         start = START + 86400.0 * night
         values = np.full((1, 1, 4, 2), level)
-        parts.append(
-            Soltab(AMPLITUDE, np.array([start + 600.0]), np.array([120e6]), ANTS, ("XX", "YY"), values, values)
-        )
+        times = np.array([start + 600.0])
+        parts.append(Soltab(AMPLITUDE, times, np.array([120e6]), ANTS, ("XX", "YY"), values, values))
         spans.append((start, start + 900.0))
     joined = concatenate_times(parts, spans, nights=[0, 1, 2])
     assert joined.step_s == 900.0

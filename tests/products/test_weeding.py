@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from factor.products.weeding import weed
 from factor.products.solutions import PHASE
+from factor.products.weeding import weed
 from tests.products.test_solutions import ANTS, amplitudes, phases
 
 

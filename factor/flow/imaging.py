@@ -16,6 +16,7 @@ from factor.flow.standing import Standing
 from factor.operations import facetimage, fieldmosaic
 from factor.operations.facet_imaging import ImagingSet, finest_set, operation_name
 from factor.operations.facetimage import RestoringBeam
+from factor.operations.flagging import flag_settings
 from factor.workspace import FIELD
 
 log = logging.getLogger("factor")
@@ -55,7 +56,7 @@ def _restoring_beam(standing: Standing, operation: str, imaging: ImagingSet) -> 
     context = standing.engine.context(operation, FIELD)
     perform(
         context,
-        asdict(imaging),
+        {**asdict(imaging), **flag_settings(standing.field.settings)},
         lambda: {"beam": facetimage.restoring_beam(context, standing.field, imaging)},
         redo=True,
     )

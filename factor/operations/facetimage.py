@@ -8,6 +8,7 @@ The data are then corrected with the facet's solutions, or with those that it bo
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,28 @@ def restoring_beam(context: Context, field: Field, imaging: ImagingSet) -> Resto
         psf_only=True,
     )
     mss = [file.path for chunk in field.observation.chunks for file in chunk.files]
-    context.run(image(context, options, mss, context.cpus, *(ms.name for ms in mss)))
+    names: Sequence[Path | str] = [ms.name for ms in mss]
+    if data_flags(field.settings):
+        mss = _flagged(context, field)
+        names = mss
+    context.run(image(context, options, mss, context.cpus, *names))
     beam = beam_of(options.psf)
     check_pixels(imaging, *beam[:2])
     log.info("restoring beam of the field: %.2f x %.2f arcsec at %.0f deg", *beam)
     return beam
+
+
+def _flagged(context: Context, field: Field) -> list[Path]:
+    """Copies of the chunks in which is flagged what the user wants flagged."""
+    how = Extraction(
+        label="flagged",
+        centre=(field.observation.ra_deg, field.observation.dec_deg),
+        averaging=Averaging(1, 1),
+        flags=data_flags(field.settings),
+    )
+    steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
+    context.run(*steps)
+    return [step.outputs[0] for step in steps]
 
 
 def beam_of(image_path: Path) -> RestoringBeam:

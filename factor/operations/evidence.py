@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factor.operations.base import Solutions
 from factor.operations.passes import image
-from factor.operations.selfcal_loop import Calibrator, Cycle
+from factor.operations.selfcal_loop import FULL, Calibrator, Cycle
 from factor.products.displacement import shift_beams, source_shift_arcsec
 from factor.products.health import solution_values
 from factor.products.images import image_noise, read_image
@@ -45,7 +45,10 @@ def gather(
     """
     thermal_jy = thermal_noise_jy(calibrator, best)
     # Also where another direction's phases were applied first: they may move sources, too.
-    first_image = calibrator.context.products / f"{calibrator.name}.wsclean_image00.fits"
+    suffix = FULL if calibrator.plan.stages else ""
+    first_image = calibrator.context.products / f"{calibrator.name}.wsclean_image00{suffix}.fits"
+    # Images of lower resolution are not held against that which is kept.
+    cycles = cycles[len(calibrator.plan.stages) :]
     initial = calibrator.middle_model_of_facet()
     values = {
         **loop_values([cycle.quality for cycle in cycles], best.quality),
@@ -85,7 +88,7 @@ def thermal_noise_jy(calibrator: Calibrator, cycle: Cycle) -> float:
     context = calibrator.context
     name = context.scratch / f"{calibrator.name}.stokes_v"
     options = replace(
-        calibrator.imaging("_v"),
+        calibrator.imaging("_v", calibrator.plan.full),
         name=name,
         pol="V",
         padding=1.2,

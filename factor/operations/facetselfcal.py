@@ -41,7 +41,7 @@ _CALIBRATION_OPTIONS = (
     "max_selfcal_loops", "target_max_selfcal_loops", "preapply_first_cal_phases",
     "preaverage_flux_jy", "solve_min_uv_lambda", "propagatesolutions", "spline_smooth2d",
     "phase_solver", "tec_block_mhz", "approximatetec", "maxapproxiter", "maxiter", "stepsize",
-    "tolerance",
+    "tolerance", "multires_selfcal",
 )  # fmt: skip
 _IMAGING_OPTIONS = (
     "wsclean_nchannels_factor", "fractional_bandwidth_selfcal_facet_image",

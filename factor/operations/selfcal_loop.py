@@ -24,7 +24,7 @@ from factor.operations.facet_imaging import (
 from factor.operations.flagging import data_flags
 from factor.operations.passes import Extraction, correct, extract, image
 from factor.operations.publish import publish_image
-from factor.operations.selfcal_plan import SelfcalPlan
+from factor.operations.selfcal_plan import Resolution, SelfcalPlan
 from factor.products.clean_models import held_model, model_from_clean, starting_model
 from factor.products.images import SkyGrid
 from factor.products.imageweights import Weighting
@@ -44,6 +44,9 @@ MASK_MARGIN_DEG = 30.0 / 3600.0
 
 #: Cycles with phases alone before slow gains are solved.
 PHASE_CYCLES = 2
+
+#: Marks the image at full resolution of data whose first image is at a lower one.
+FULL = "_full"
 
 #: Relative improvement of dynamic range or |min|/max below which the loop ends.
 WORTHWHILE = 0.0125
@@ -166,29 +169,34 @@ class Calibrator:
         models = self.field.initial_models(self.facet, self.context.products)
         return models.files[bands[len(bands) // 2].skymodel]
 
-    def mask(self) -> Path:
+    def resolution(self, number: int) -> Resolution:
+        """The resolution of a cycle's image."""
+        return self.plan.stages[number] if number < len(self.plan.stages) else self.plan.full
+
+    def mask(self, resolution: Resolution) -> Path:
         """The clean mask: the inner part of the image, inside the facet."""
-        path = self.context.scratch / "calibrator.mask.fits"
-        direction, imaging = self.facet.direction, self.field.settings.imaging
-        size = self.plan.image_size
+        taper = f".{resolution.taper_arcsec:.0f}arcsec" if resolution.taper_arcsec else ""
+        path = self.context.scratch / f"calibrator{taper}.mask.fits"
+        direction, size = self.facet.direction, resolution.size
         arguments = {
-            "grid": SkyGrid(direction.ra_deg, direction.dec_deg, size, size, imaging.selfcal_cellsize_arcsec),
+            "grid": SkyGrid(direction.ra_deg, direction.dec_deg, size, size, resolution.cellsize_arcsec),
             "width_deg": self.plan.inner_width_deg + 2.0 * MASK_MARGIN_DEG,
             "vertices": self.facet.vertices,
             "path": path,
             "region_file": path_or_none(direction.region_selfcal),
         }
         reads = regions_of(direction.region_selfcal)
-        self.context.run(Step("clean mask", Call(write_square_mask, arguments), reads, (path,)))
+        self.context.run(Step(f"clean mask{taper}", Call(write_square_mask, arguments), reads, (path,)))
         return path
 
-    def imaging(self, label: str) -> WSClean:
+    def imaging(self, label: str, resolution: Resolution) -> WSClean:
         """Options of the image of one cycle."""
         options = self.field.settings.imaging
         return WSClean(
             name=self.context.scratch / f"{self.name}.wsclean_image{label}",
-            size=self.plan.image_size,
-            scale_arcsec=options.selfcal_cellsize_arcsec,
+            size=resolution.size,
+            scale_arcsec=resolution.cellsize_arcsec,
+            taper_arcsec=resolution.taper_arcsec,
             robust=options.selfcal_robust,
             minuv_lambda=options.selfcal_min_uv_lambda,
             padding=options.wsclean_image_padding,
@@ -199,7 +207,7 @@ class Calibrator:
             auto_threshold=AUTO_THRESHOLD,
             multiscale=self.plan.multiscale,
             multiscale_scales=options.selfcal_multiscale_scales_pixel or (),
-            fits_mask=self.mask(),
+            fits_mask=self.mask(resolution),
             save_source_list=True,
         )
 
@@ -225,9 +233,9 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
     StepError
         When a tool fails or an image or solution is no good.
     """
-    calibrator, data, (first, plain) = _begin(calibrator)
-    cycles, held_at = [first], plain
-    model = _starting_model(calibrator, first, plain)
+    calibrator, data, begun = _begin(calibrator)
+    cycles, held_at = [begun.first], begun.sharp
+    model = _starting_model(calibrator, begun)
     limit = calibrator.most_loops
     for number in range(1, PHASE_CYCLES + limit + 1):
         with_gains = number > PHASE_CYCLES and not calibrator.plan.phases_only
@@ -247,7 +255,8 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
 
 def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> None:
     """Say why the loop ended, and which cycle is kept."""
-    reason = f"max_selfcal_loops = {calibrator.field.settings.calibration.max_selfcal_loops} is reached"
+    option = "target_max_selfcal_loops" if calibrator.facet.holds_target else "max_selfcal_loops"
+    reason = f"{option} = {calibrator.most_loops} is reached"
     if len(cycles) > PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
         reason = f"neither dynamic range nor |min|/max got better by {100 * WORTHWHILE:g} %"
     log.info(
@@ -263,21 +272,35 @@ def flux_scale(cycles: list[Cycle], best: Cycle) -> float:
     return best.quality.peak_jy / cycles[PHASE_CYCLES].quality.peak_jy
 
 
-def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, tuple[Cycle, Cycle]]:
-    """Take the calibrator out with and without another direction's phases; keep the better.
+@dataclass(frozen=True)
+class _Beginning:
+    """The images before the first solve.
 
-    Returns
-    -------
-    calibrator, data
-        What is solved.
-    (first, plain) : (Cycle, Cycle)
-        Its first image, and that without another direction's phases.
+    Attributes
+    ----------
+    first : Cycle
+        Of the data that are solved.
+    plain : Cycle
+        Without another direction's phases.
+    sharp : Cycle
+        The same at full resolution: where sources are held.
     """
+
+    first: Cycle
+    plain: Cycle
+    sharp: Cycle
+
+
+def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, _Beginning]:
+    """Take the calibrator out with and without another direction's phases; keep the better."""
     plain = replace(calibrator, preapplied=None)
     data = plain.take_out()
-    first = _image_cycle(plain, data, 0, None)
+    first = sharp = _image_cycle(plain, data, 0, None)
+    if calibrator.plan.stages:
+        sharp = _image_cycle(plain, data, 0, None, FULL)
+    begun = _Beginning(first, first, sharp)
     if calibrator.preapplied is None:
-        return plain, data, (first, first)
+        return plain, data, begun
     other = calibrator.take_out()
     second = _image_cycle(calibrator, other, 0, None, "_preapplied")
     better = second.quality.dynamic_range > first.quality.dynamic_range
@@ -287,8 +310,8 @@ def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, tuple[Cycle, Cycle
         second.quality.dynamic_range, first.quality.dynamic_range,
     )  # fmt: skip
     if not better:
-        return plain, data, (first, first)
-    return calibrator, other, (second, first)
+        return plain, data, begun
+    return calibrator, other, replace(begun, first=second)
 
 
 def worthwhile(before: ImageQuality, after: ImageQuality) -> bool:
@@ -307,7 +330,9 @@ def _image_cycle(
     suffix: str = "",
 ) -> Cycle:
     label = f"{number:02d}{suffix}"
-    context, options = calibrator.context, calibrator.imaging(label)
+    context = calibrator.context
+    resolution = calibrator.plan.full if suffix == FULL else calibrator.resolution(number)
+    options = calibrator.imaging(label, resolution)
     timestep = calibrator.plan.image_averaging.timestep
     corrected = [context.scratch / f"{name}.cycle{label}.ms" for name in data]
     h5parm = solutions.h5parm if solutions else Path()
@@ -335,18 +360,18 @@ def _image_cycle(
     return Cycle(number, published, model, quality, solutions, tuple(corrected))
 
 
-def _starting_model(calibrator: Calibrator, first: Cycle, plain: Cycle) -> Path:
+def _starting_model(calibrator: Calibrator, begun: _Beginning) -> Path:
     """The first solve's model: compact sources as points where the image without phases has them."""
     context = calibrator.context
     path = context.scratch / f"{calibrator.name}.start.skymodel"
     arguments: dict[str, Any] = {
-        "model": first.model,
-        "image": plain.image,
+        "model": begun.first.model,
+        "image": begun.plain.image,
         "initial": calibrator.middle_model(),
         "patch": calibrator.name,
         "path": path,
     }
-    reads: tuple[Path, ...] = (first.model, plain.image)
+    reads: tuple[Path, ...] = (begun.first.model, begun.plain.image)
     if calibrator.catalogue is not None:
         arguments["catalogue"] = calibrator.catalogue
         reads = (*reads, calibrator.catalogue)

@@ -7,10 +7,16 @@ from dataclasses import dataclass, replace
 
 from factor.directions.model import Facet
 from factor.observation.model import Chunk
-from factor.operations.base import Field
+from factor.operations.base import PIXELS_PER_BEAM, Field
 from factor.operations.solve_plan import SolvePlan, make_solve_plan
 from factor.tuning.averaging import Averaging, Sampling, choose_averaging
-from factor.tuning.images import calibrator_image_size, inner_width_deg, spectral_setup
+from factor.tuning.images import (
+    calibrator_image_size,
+    fft_size,
+    inner_width_deg,
+    sharpening_arcsec,
+    spectral_setup,
+)
 
 #: Calibrators (or sources of a facet) larger than this are cleaned with multiscale, degrees.
 MULTISCALE_DEG = 4.0 / 60.0
@@ -46,13 +52,34 @@ RETRY = Attempt("facetselfcal_retry", stretch=3, phases_only=True)
 
 
 @dataclass(frozen=True)
+class Resolution:
+    """Resolution of a calibrator's image.
+
+    Attributes
+    ----------
+    taper_arcsec : float
+        Size of the Gaussian taper; 0 for the full resolution.
+    cellsize_arcsec : float
+        Pixel size.
+    size : int
+        Side of the image, pixels.
+    """
+
+    taper_arcsec: float
+    cellsize_arcsec: float
+    size: int
+
+
+@dataclass(frozen=True)
 class SelfcalPlan:
     """Sizes, averaging and intervals of one direction's self-calibration.
 
     Attributes
     ----------
-    image_size : int
-        Side of the calibrator's image, pixels.
+    full : Resolution
+        The full resolution of the calibrator's image.
+    stages : tuple of Resolution
+        Lower ones of the first images, one each.
     inner_width_deg : float
         Side of the part in which sources are added back and cleaned.
     solve_averaging, image_averaging : Averaging
@@ -69,7 +96,8 @@ class SelfcalPlan:
         Whether slow gains are left out.
     """
 
-    image_size: int
+    full: Resolution
+    stages: tuple[Resolution, ...]
     inner_width_deg: float
     solve_averaging: Averaging
     image_averaging: Averaging
@@ -91,10 +119,22 @@ class SelfcalPlan:
         return (
             f"effective flux {solve.flux_jy:.2f} Jy: phases every {fast} "
             f"({solve.solint_fast * solve.slot_s:.3g} s), gains per {per} every {spans} slots ({minutes}), "
-            f"{solve.channels} channels a band; images of {self.image_size} pixels"
+            f"{solve.channels} channels a band; images of {self.full.size} pixels"
+            f"{', from ' + format(self.stages[0].taper_arcsec, 'g') + ' arcsec' if self.stages else ''}"
             f"{', multiscale' if self.multiscale else ''}, averaged to "
             f"{self.image_averaging.timestep * solve.slot_s:.3g} s"
         )
+
+
+def _stages(field: Field, size: int) -> tuple[Resolution, ...]:
+    """The lower resolutions of images of the width of one of so many pixels."""
+    width_arcsec = size * field.settings.imaging.selfcal_cellsize_arcsec
+    tapers = sharpening_arcsec(3600.0 * field.beam_deg)
+    cells = [taper / PIXELS_PER_BEAM for taper in tapers]
+    return tuple(
+        Resolution(taper, cell, fft_size(width_arcsec / cell))
+        for taper, cell in zip(tapers, cells, strict=True)
+    )
 
 
 def sampling(field: Field) -> Sampling:
@@ -144,7 +184,8 @@ def make_plan(field: Field, facet: Facet, flux_jy: float, attempt: Attempt = FIR
     )
     plan = make_solve_plan(field, direction, flux_jy, solve_averaging)
     return SelfcalPlan(
-        image_size=size,
+        full=Resolution(0.0, settings.imaging.selfcal_cellsize_arcsec, size),
+        stages=_stages(field, size) if settings.calibration.multires_selfcal else (),
         inner_width_deg=inner_deg,
         solve_averaging=solve_averaging,
         image_averaging=Averaging(1, averaging.timestep),

@@ -78,8 +78,9 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            "the baseline. 0 for never.",
            unit="Jy", minimum=0),
     Option("multires_selfcal", Kind.BOOL, False,
-           "Begin self-calibration at a resolution of 20 arcsec and sharpen it in stages.",
-           old_names=("multiscale_selfcal",), implemented=False),
+           "Begin self-calibration at a resolution of 20 arcsec and sharpen it in stages: for "
+           "large or complex calibrators.",
+           old_names=("multiscale_selfcal",)),
     Option("TEC_block_MHz", Kind.FLOAT, 10.0,
            "Largest width of the blocks in frequency that get one TEC and phase each, with "
            "``phase_solver = tecandphase``. After another direction's phases one TEC and "

@@ -64,9 +64,8 @@ def average_baselines(ms: Path, path: Path, slot_s: float) -> None:
     """
     from casacore.tables import table
 
-    if path.exists():
-        shutil.rmtree(path)
-    shutil.copytree(ms, path)
+    shutil.rmtree(path, ignore_errors=True)
+    _copy(ms, path)
     with table(f"{path}::ANTENNA", ack=False) as antennas:
         positions = antennas.getcol("POSITION")
     with table(str(path), readonly=False, ack=False) as main:
@@ -76,6 +75,18 @@ def average_baselines(ms: Path, path: Path, slot_s: float) -> None:
             if rows.nrows() > 0:
                 _average_rows(rows, positions, first, slot_s)
             rows.close()
+
+
+def _copy(ms: Path, path: Path) -> None:
+    """Copy a measurement set, uncompressed: parts of a compressed column can't be rewritten."""
+    from casacore.tables import table
+
+    with table(str(ms), ack=False) as source:
+        managers = source.getdminfo()
+        for manager in managers.values():
+            if manager["TYPE"] == "DyscoStMan":
+                manager.update(TYPE="StandardStMan", SPEC={})
+        source.copy(str(path), deep=True, valuecopy=True, dminfo=managers).close()
 
 
 def _average_rows(rows: Any, positions: NDArray[np.float64], first: int, slot_s: float) -> None:

@@ -11,6 +11,11 @@ INNER_FRACTION = 0.6
 #: Smallest image of a calibrator, pixels.
 SMALLEST_IMAGE = 512
 
+#: Resolution of the first image of self-calibration with several resolutions.
+FIRST_RESOLUTION_ARCSEC = 20.0
+#: By how much the full resolution must be better than that for stages between to be worth while.
+LEAST_SHARPENING = 1.5
+
 #: Number of bands from which wsclean_nchannels_factor decides on the output channels.
 WIDE_BAND = 6
 
@@ -45,6 +50,17 @@ def inner_width_deg(image_size: int, cellsize_arcsec: float) -> float:
 def facet_image_size(width_deg: float, cellsize_arcsec: float) -> int:
     """One side of a facet's image in pixels: the facet and a margin of 5 % on each side."""
     return fft_size(1.1 * width_deg * 3600.0 / cellsize_arcsec)
+
+
+def sharpening_arcsec(full_arcsec: float) -> tuple[float, ...]:
+    """Resolutions through which self-calibration with several ones goes before the full one.
+
+    20 arcsec, then the geometric mean of that and the full one; none where the full one is
+    hardly better than 20 arcsec.
+    """
+    if full_arcsec > FIRST_RESOLUTION_ARCSEC / LEAST_SHARPENING:
+        return ()
+    return (FIRST_RESOLUTION_ARCSEC, math.sqrt(FIRST_RESOLUTION_ARCSEC * full_arcsec))
 
 
 def nearest_divisor(number: int, wanted: int) -> int:

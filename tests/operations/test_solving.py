@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,6 @@ from factor.observation.model import Chunk, ChunkFile
 from factor.operations import solving
 from factor.operations.solve_plan import SolvePlan, make_solve_plan
 from factor.parset.settings import CalibrationSettings
-from factor.products.solutions import read_soltabs
 from factor.tuning.averaging import Averaging
 from tests.parset.test_loader import DEFAULTS
 
@@ -156,16 +154,3 @@ def test_high_dynamic_range_is_per_channel(tmp_path: Path) -> None:
     high = options(steps_of(tmp_path, made, with_gains=True), "solve slow")[0]
     assert (low["s1.nchan"], high["s1.nchan"]) == ("4", "1")
     assert float(high["s1.smoothnessconstraint"]) < 2e6 < float(low["s1.smoothnessconstraint"])
-
-
-def test_a_run_with_tec_and_phase(make_run: Callable[[], Any]) -> None:
-    """Blocks and chunks end in one soltab, with the TEC beside it: two solves of each chunk and cycle."""
-    run = make_run()
-    changes = {"calibration__phase_solver": "tecandphase", "calibration__tec_block_mhz": "2"}
-    assert run.run("-s", "1", **changes) == 0
-    soltabs = read_soltabs(run.work / "results/facetselfcal/east/combined_solutions.h5")
-    assert set(soltabs) == {"phase000", "phase001", "amplitude000", "tec000"}
-    assert len(soltabs["tec000"].freqs) == 2
-    assert len(soltabs["phase000"].freqs) > 2
-    titles = [title for title, _ in run.commands]
-    assert len([t for t in titles if t.startswith("facetselfcal east: solve fast phases")]) == 3 * 2 * 2

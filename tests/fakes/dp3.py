@@ -184,7 +184,7 @@ def _solve(data: Data, options: dict[str, str]) -> None:
     if diagonal:
         soltabs["amplitude000"] = soltab(AMPLITUDE, np.exp(random.normal(0, 0.05, shape)))
     if with_tec:
-        soltabs["tec000"] = soltab(TEC, random.normal(0, 0.05, shape))
+        soltabs["tec000"] = soltab(TEC, random.normal(0, 0.001, shape))
     positions = {ant: (3.8e6 + 1e3 * i, 4.6e5, 5.06e6) for i, ant in enumerate(data.ants)}
     name = options["directions"].strip("[]")
     write_h5parm(Path(options["h5parm"]), soltabs, Frame(name, 0.0, 0.0, positions))

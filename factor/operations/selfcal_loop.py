@@ -118,7 +118,7 @@ class Calibrator:
             chunks=self.chunks,
             plan=self.plan.solve if self.preapplied is None else self.plan.solve.over_the_whole_band(),
             weighting=Weighting(
-                self.plan.image_size,
+                self.plan.full.size,
                 imaging.selfcal_cellsize_arcsec,
                 imaging.selfcal_robust,
                 imaging.selfcal_min_uv_lambda,

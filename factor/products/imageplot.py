@@ -198,7 +198,7 @@ def _draw_outline(axes: Any, wcs: WCS, vertices: Vertices, name: str) -> None:
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
     if name:
-        middle = Polygon(np.column_stack([x, y])).representative_point()
+        middle = Polygon(np.column_stack([x, y])).centroid
         axes.text(
             middle.x, middle.y, name,
             color=_OUTLINE, fontsize=7, ha="center", va="center", clip_on=True,

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from factor.execution.step import file_digest
 from factor.products.images import read_image
 from factor.products.normalising import normalisation_factor
 from factor.products.skymodel import read
 from factor.products.solutions import read_soltabs
 from tests.fakes import dp3
+from tests.fakes.observation import OPTIONS
 
 SOLTABS = ["phase000", "phase001", "amplitude000"]
 
@@ -355,3 +357,19 @@ def test_the_mosaic_is_checked(finished: Any) -> None:
     header = read_image(folder / "field.correct_mosaic.pbcor.fits").header
     assert "versions: Factor 2" in str(header["HISTORY"])
     assert f"parset {finished.work.parent}" in str(header["HISTORY"]).replace("\n", "")
+
+
+def test_a_catalogue_places_starting_models(make_run: Callable[[], Any], tmp_path: Path) -> None:
+    """A run reads it, moves the calibrator, keeps in mind which it was; another field's is refused."""
+    run, catalogue = make_run(), tmp_path / "catalogue.csv"
+    ra, dec = OPTIONS.ra_deg + 0.3 / np.cos(np.radians(OPTIONS.dec_deg)), OPTIONS.dec_deg + 0.1
+    catalogue.write_text(f"RA,DEC,Flux\n{ra},{dec + 3.0 / 3600.0},1e4\n")
+    changes = {"calibration__astrometry_catalogue": str(catalogue), "directions__ndir_process": "1"}
+    assert run.run("-s", "1", **changes) == 0
+    text = (run.work / "factor.log").read_text()
+    assert "astrometry_catalogue: 1 sources in the field" in text
+    assert "east: the starting model is moved by" in text
+    record = json.loads((run.work / "state/facetselfcal/east.json").read_text())
+    assert record["settings"]["astrometry_catalogue"] == file_digest(catalogue)
+    catalogue.write_text("RA,DEC,Flux\n10,10,1\n")
+    assert run.run("-s", "1", **changes) == 2

@@ -121,8 +121,12 @@ def _tell(facet: Facet, verdict: Verdict, thermal_jy: float) -> None:
     elif verdict.failures:
         log.warning("%s: self-calibration taken for good (skip_selfcal_check), though %s",
                     facet.name, verdict.explain())  # fmt: skip
-    log.info("%s: self-calibration %s: %s", facet.name, "good" if verdict.good else "bad", verdict.numbers())
-    log.info("%s: thermal noise %.3g mJy/beam", facet.name, 1e3 * thermal_jy)
+    if verdict.good:
+        log.info(
+            "%s: self-calibration good: %d checks; nearest to their limits: %s; thermal noise %.3g mJy/beam",
+            facet.name, len(verdict.checks), verdict.numbers(3), 1e3 * thermal_jy,
+        )  # fmt: skip
+    log.debug("%s: all numbers of the verdict: %s", facet.name, verdict.numbers())
 
 
 def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Change:

@@ -181,10 +181,11 @@ class Verdict:
         judged = {check.key: check for check in judge(self.values, limits, skip=skip).checks}
         return Verdict(tuple(judged.get(check.key, check) for check in self.checks), skip)
 
-    def numbers(self) -> str:
-        """All that was measured, with the limits, on one line."""
+    def numbers(self, count: int | None = None) -> str:
+        """What was measured, with the limits, on one line: all, or those that are nearest to their limits."""
+        nearest = sorted(self.checks, key=_closeness, reverse=True)
         return ", ".join(
-            f"{c.name} {c.value:.3g} (at most {c.limit:.3g} {c.unit}".rstrip() + ")" for c in self.checks
+            f"{c.name} {c.value:.3g} (at most {c.limit:.3g} {c.unit}".rstrip() + ")" for c in nearest[:count]
         )
 
     def explain(self) -> str:
@@ -192,6 +193,13 @@ class Verdict:
         if not self.failures:
             return "all checks passed"
         return "; ".join(str(check) for check in self.failures)
+
+
+def _closeness(check: Check) -> float:
+    """How near a value is to its limit: 1 at it, more above; what is no number comes first."""
+    if math.isnan(check.value):
+        return math.inf
+    return check.value / check.limit if check.limit else 0.0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from factor.progress.model import Failure
 from factor.state.records import Record
 from factor.workspace import Workspace
 
+#: The operation of self-calibration, and that of the second attempt.
+ATTEMPTS = ("facetselfcal", "facetselfcal_retry")
+
 
 def failures_of(
     workspace: Workspace, records: Sequence[Record], parset: str, message: str
@@ -32,6 +35,8 @@ def failures_of(
         The latest last; the run's own only where no operation has one.
     """
     again = f"runfactor {parset or 'PARSET'}"
+    tried_again = {r.direction for r in records if r.operation == ATTEMPTS[1] and r.status == "done"}
+    records = [r for r in records if not (r.operation == ATTEMPTS[0] and r.direction in tried_again)]
     found = [(r.finished, _failed(r, again)) for r in records if r.status == "failed"]
     found += [(r.finished, _bad(workspace, r, again)) for r in records if _is_bad(r)]
     if not found and message:
@@ -67,13 +72,15 @@ def _is_bad(record: Record) -> bool:
 
 def _bad(workspace: Workspace, record: Record, again: str) -> Failure:
     folder = workspace.products(record.operation, record.direction)
+    verdict = Verdict.from_json(record.results["verdict"])
+    looks = ", ".join(dict.fromkeys(check.look for check in verdict.failures if check.look))
     return Failure(
         direction=record.direction,
         operation=record.operation,
         step="verdict",
-        message=Verdict.from_json(record.results["verdict"]).explain(),
+        message=verdict.explain(),
         log="",
         command="",
-        remedy=f"look at the images in {folder}; then reset it ({again} -r {record.direction}), or set "
-        "exit_on_selfcal_failure = False: its facet then borrows the nearest good solutions",
+        remedy=f"look at {folder}{f' ({looks})' if looks else ''}; correct the direction or its settings "
+        f"and run again: {again}; or set exit_on_selfcal_failure = False: its facet then borrows solutions",
     )

@@ -11,7 +11,7 @@ from factor.errors import FactorError, InputError
 from factor.products.verdict import Verdict
 from factor.progress.edits import subtracted_from
 from factor.progress.estimate import estimate, moment
-from factor.progress.failures import failures_of
+from factor.progress.failures import ATTEMPTS, failures_of
 from factor.progress.model import (
     Direction,
     Operation,
@@ -34,7 +34,7 @@ from factor.workspace import FIELD, OPERATIONS, Workspace
 SILENCE_S = 600.0
 
 #: Operations that calibrate a direction.
-_CALIBRATING = ("outlierpeel", "facetpeel", "facetselfcal")
+_CALIBRATING = ("outlierpeel", "facetpeel", *ATTEMPTS)
 
 
 class Reader:
@@ -337,22 +337,29 @@ def _is_image(operation: str) -> bool:
 
 
 def _verdict(records: Mapping[str, Record]) -> Verdict | None:
-    record = records.get("facetselfcal")
-    if record is None or record.status != "done" or "verdict" not in record.results:
-        return None
-    return Verdict.from_json(record.results["verdict"])
+    """The verdict on the last attempt that has one."""
+    for operation in reversed(ATTEMPTS):
+        record = records.get(operation)
+        if record is not None and record.status == "done" and "verdict" in record.results:
+            return Verdict.from_json(record.results["verdict"])
+    return None
 
 
 def _status(states: Mapping[str, OperationState], verdict: Verdict | None) -> Status:
-    found = set(states.values())
+    done = [name for name, state in states.items() if state == "done"]
+    is_imaged = any(_is_image(name) for name in done)
+    # A calibration that failed is no error any more when the facet got along without it.
+    forgiven = {ATTEMPTS[0]} if verdict is not None else set()
+    forgiven |= set(ATTEMPTS) if is_imaged else set()
+    found = {state for name, state in states.items() if not (state == "failed" and name in forgiven)}
     open_ones: tuple[tuple[OperationState, Status], ...] = (
         ("running", "processing"), ("failed", "error"), ("interrupted", "interrupted"),
     )  # fmt: skip
     for state, status in open_ones:
         if state in found:
             return status
-    if any(_is_image(name) for name in states):
+    if is_imaged:
         return "imaged"
     if verdict is not None and not verdict.good:
         return "selfcal failed"
-    return "selfcal OK" if any(name in states for name in _CALIBRATING) else "unprocessed"
+    return "selfcal OK" if any(name in _CALIBRATING for name in done) else "unprocessed"

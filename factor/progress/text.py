@@ -136,6 +136,7 @@ def _cell(direction: Direction, operation: str) -> str:
 def _status(direction: Direction) -> str:
     borrowed = f", solutions of {direction.solutions_of}" if direction.solutions == "borrowed" else ""
     failed = direction.verdict is not None and not direction.verdict.good
+    failed |= direction.verdict is None and direction.operations.get("facetselfcal") == "failed"
     if direction.status == "imaged" and failed:
         return f"imaged, selfcal failed{borrowed}"
     return f"{direction.status}{borrowed}"

@@ -23,7 +23,8 @@ BAD = {
     "good": False,
     "skipped": False,
     "checks": [{"name": "flagged solutions", "value": 0.8, "limit": 0.5, "unit": "", "passed": False,
-                "reason": "too few solutions are left"}],
+                "reason": "too few solutions are left", "key": "flagged", "look": "phases.png",
+               "option": "max_flagged"}],
 }
 
 

@@ -14,7 +14,7 @@ from factor.progress.reading import Reader
 from factor.state.plan import load_plan
 from factor.state.store import write_json
 from factor.workspace import Workspace
-from tests.progress.conftest import BAD, Site, when
+from tests.progress.conftest import BAD, GOOD, Site, when
 
 
 def read(site: Site) -> Progress:
@@ -129,8 +129,8 @@ def test_failures(site: Site) -> None:
     assert progress.state == "failed"
     assert statuses(progress) == ["selfcal failed", "error", "unprocessed"]
     verdict, failure = progress.failures
-    assert verdict.message == "flagged solutions 0.8 is above 0.5: too few solutions are left"
-    assert "-r a" in verdict.remedy
+    assert verdict.message == "flagged solutions 0.8 is above 0.5 (max_flagged): too few solutions are left"
+    assert "results/facetselfcal/a (phases.png)" in verdict.remedy
     assert (failure.direction, failure.step, failure.message) == ("b", "solve", "DP3: no memory")
     assert (failure.log, failure.command) == ("out.log", "DP3 x=1")
     assert "runfactor my.parset" in failure.remedy
@@ -166,6 +166,24 @@ def test_imaged_with_borrowed_solutions(site: Site) -> None:
     assert (direction.status, direction.solutions, direction.solutions_of) == ("imaged", "borrowed", "b")
     assert direction.verdict is not None
     assert not direction.verdict.good
+
+
+def test_second_attempt(site: Site) -> None:
+    """A direction that was good when it was tried once more is good; one that was not has one failure."""
+    site.plan()
+    site.pulse(started=60)
+    site.lock()
+    site.calibrated("a", (50, 45), verdict=BAD)
+    site.record("facetselfcal_retry", "a", (40, 35), results={"verdict": GOOD})
+    site.calibrated("b", (50, 45), verdict=BAD)
+    site.record("facetselfcal_retry", "b", (40, 35), results={"verdict": BAD})
+    site.record("facetselfcal", "c", (50, 45), status="failed", error="broken")
+    site.record("facetimage", "c", (30, 25), results={"solutions": "borrowed", "solutions_of": "a"})
+    progress = read(site)
+    assert statuses(progress) == ["selfcal OK", "selfcal failed", "imaged"]
+    assert [(f.direction, f.operation) for f in progress.failures] == [
+        ("c", "facetselfcal"), ("b", "facetselfcal_retry"),
+    ]  # fmt: skip
 
 
 def test_json_has_what_is_documented(site: Site) -> None:

@@ -49,7 +49,7 @@ def test_failures_come_first(site: Site) -> None:
     assert lines[1].startswith("to go on: runfactor my.parset")
     assert lines[5:9] == [
         "FAILED facetselfcal facet_patch_0, step 'verdict':",
-        "  flagged solutions 0.8 is above 0.5: too few solutions are left",
+        "  flagged solutions 0.8 is above 0.5 (max_flagged): too few solutions are left",
         lines[7],
         "",
     ]

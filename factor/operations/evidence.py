@@ -50,6 +50,10 @@ def gather(
     # Images of lower resolution are not held against that which is kept.
     cycles = cycles[len(calibrator.plan.stages) :]
     initial = calibrator.middle_model_of_facet()
+    if calibrator.catalogue is not None:
+        # The catalogue moves sources, as it should: they must stay where the first solve put them.
+        first_image = next(cycle.image for cycle in cycles if cycle.solutions is not None)
+        initial = None
     values = {
         **loop_values([cycle.quality for cycle in cycles], best.quality),
         **calibrator.context.read(solution_values, solutions.h5parm),

@@ -46,8 +46,6 @@ class SolvePlan:
         Whether slow gains are solved for each channel rather than each band.
     preaveraged : bool
         Whether the fast phases are solved on data averaged by the length of the baseline.
-    all_correlations : bool
-        Whether slow gains are solved for all four correlations.
     tec_edges_hz : tuple of float
         Edges of the blocks of frequency with one TEC and phase each; none for phases that
         are smooth in frequency.
@@ -61,7 +59,6 @@ class SolvePlan:
     given_solint_slow: int
     per_channel: bool
     preaveraged: bool
-    all_correlations: bool
     tec_edges_hz: tuple[float, ...]
 
     def solint_slow(self, n_slots: int) -> int:
@@ -140,6 +137,5 @@ def make_solve_plan(field: Field, direction: Direction, flux_jy: float, averagin
         given_solint_slow=direction.solint_slow,
         per_channel=direction.dynamic_range == "HD",
         preaveraged=preaveraged,
-        all_correlations=flux_jy > settings.solve_all_correlations_flux_jy,
         tec_edges_hz=edges,
     )

@@ -15,6 +15,7 @@ from factor.observation.model import Chunk, ChunkFile
 from factor.operations import solving
 from factor.operations.solve_plan import SolvePlan, make_solve_plan
 from factor.parset.settings import CalibrationSettings
+from factor.products.imageweights import Weighting
 from factor.tuning.averaging import Averaging
 from tests.parset.test_loader import DEFAULTS
 
@@ -54,7 +55,8 @@ def steps_of(tmp_path: Path, made: SolvePlan, *, with_gains: bool = False, **cha
         tools=SimpleNamespace(dp3=Path("DP3"), environment={}),
         run=lambda *steps: done.extend(steps),
     )
-    target = solving.Target(context, "d", (217.5, 52.0), (CHUNK,), made, calibration(**changes))
+    weighting = Weighting(512, 1.5, -0.5, 80.0)
+    target = solving.Target(context, "d", (217.5, 52.0), (CHUNK,), made, weighting, calibration(**changes))
     data = {"chunk0": (tmp_path / "d.ms",)}
     solving.solve(target, data, tmp_path / "model.skymodel", "cycle01", with_gains=with_gains)
     return done

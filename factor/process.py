@@ -31,6 +31,7 @@ from factor.progress.live import display
 from factor.state.lock import run_lock
 from factor.state.store import StateStore
 from factor.tools import environment
+from factor.tools.features import check_gridder
 from factor.tuning.resources import total_memory_gb
 from factor.workspace import Workspace
 
@@ -63,6 +64,7 @@ def run(settings: Settings, options: RunOptions) -> None:
     environment.prepare()
     workspace = Workspace(settings.globals.dir_working)
     tools = environment.find_tools()
+    check_gridder(tools, use_idg=settings.imaging.wsclean_use_idg)
     cpus = settings.cluster.ncpu or available_cpus()
     jobs = settings.cluster.nthread_io or math.ceil(math.sqrt(cpus))
     if options.dry_run or options.check:

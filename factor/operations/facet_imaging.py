@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factor.directions.facets import extent_deg, reach_deg
@@ -14,9 +14,11 @@ from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.observation.model import Band
 from factor.operations.base import PIXELS_PER_BEAM, Field
+from factor.operations.passes import image
 from factor.operations.selfcal_plan import MULTISCALE_DEG, sampling
 from factor.parset import Settings
 from factor.products.images import SkyGrid
+from factor.products.islands import island_mask_command
 from factor.products.masks import write_polygon_mask
 from factor.tools.wsclean import WSClean
 from factor.tuning.averaging import Averaging, choose_averaging, longest_path_lambda
@@ -116,7 +118,7 @@ def check_pixels(imaging: ImagingSet, bmaj_arcsec: float, bmin_arcsec: float) ->
 def _loss_each(field: Field) -> float:
     """What averaging in frequency, in time and of short baselines may cost, in equal parts."""
     imaging = field.settings.imaging
-    return imaging.max_peak_smearing / (3.0 if imaging.wsclean_bl_averaging else 2.0)
+    return imaging.max_peak_smearing / (3.0 if imaging.averages_baselines else 2.0)
 
 
 def facet_averaging(field: Field, facet: Facet, beam_deg: float) -> Averaging:
@@ -126,7 +128,7 @@ def facet_averaging(field: Field, facet: Facet, beam_deg: float) -> Averaging:
 
 def baseline_averaging(field: Field, facet: Facet) -> float:
     """Path in the uv plane, in wavelengths, over which short baselines may be averaged; 0 for none."""
-    if not field.settings.imaging.wsclean_bl_averaging:
+    if not field.settings.imaging.averages_baselines:
         return 0.0
     return longest_path_lambda(reach_deg(facet), _loss_each(field))
 
@@ -149,6 +151,8 @@ def facet_options(
     width_deg, height_deg = extent_deg(facet)
     size = facet_image_size(width_deg, imaging.cellsize_arcsec)
     height = facet_image_size(height_deg, imaging.cellsize_arcsec)
+    if settings.idg:
+        size = height = max(size, height)
     mask = context.scratch / "facet.mask.fits"
     arguments = {
         "vertices": facet.vertices,
@@ -177,5 +181,24 @@ def facet_options(
         multiscale=is_multiscale(facet),
         multiscale_scales=settings.facet_multiscale_scales_pixel or (),
         baseline_averaging=baseline_averaging(field, facet),
+        idg_mode=settings.idg,
         fits_mask=mask,
     )
+
+
+def clean_facet(context: Context, field: Field, options: WSClean, mss: Sequence[Path]) -> None:
+    """Make a facet's image: with WSClean's own masks, or with PyBDSF's from a quick image."""
+    if field.settings.imaging.automask_facet_image or options.fits_mask is None:
+        context.run(image(context, options, mss, context.threads))
+        return
+    quick = replace(
+        options,
+        name=options.name.with_name(f"{options.name.name}.quick"),
+        auto_threshold=AUTO_MASK,
+        save_source_list=False,
+    )
+    context.run(image(context, quick, mss, context.threads))
+    mask = context.scratch / "facet.islands.fits"
+    command = island_mask_command(quick.image, options.fits_mask, mask)
+    context.run(Step("clean mask of PyBDSF", command, (quick.image, options.fits_mask), (mask,)))
+    context.run(image(context, replace(options, fits_mask=mask, auto_mask=0.0), mss, context.threads))

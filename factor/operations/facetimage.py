@@ -20,6 +20,7 @@ from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import (
     ImagingSet,
     check_pixels,
+    clean_facet,
     facet_averaging,
     facet_options,
     finest_set,
@@ -85,6 +86,7 @@ def restoring_beam(context: Context, field: Field, imaging: ImagingSet) -> Resto
         taper_arcsec=imaging.taper_arcsec,
         minuv_lambda=imaging.min_uv_lambda,
         padding=1.2,
+        idg_mode=field.settings.imaging.idg,
         psf_only=True,
     )
     mss = [file.path for chunk in field.observation.chunks for file in chunk.files]
@@ -140,6 +142,8 @@ def settings_of(
         "wsclean_image_padding": options.wsclean_image_padding,
         "wsclean_nchannels_factor": options.wsclean_nchannels_factor,
         "wsclean_bl_averaging": options.wsclean_bl_averaging,
+        "wsclean_use_idg": options.wsclean_use_idg,
+        "automask_facet_image": options.automask_facet_image,
         "facet_multiscale_scales_pixel": options.facet_multiscale_scales_pixel,
         "region_facet": facet.direction.region_facet,
         "multiscale": is_multiscale(facet),
@@ -194,7 +198,7 @@ def run(
     context.run(*steps)
     options = facet_options(context, field, facet, imaging, field.observation.bands)
     options = replace(options, beam=_turned(beam, field, facet))
-    context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
+    clean_facet(context, field, options, [step.outputs[0] for step in steps])
     product = publish_image(context, options.image, facet)
     quality = image_quality(product)
     log.info("%s: facet image: %s (solutions: %s)", facet.name, quality, calibration.whose)

@@ -46,8 +46,8 @@ _CALIBRATION_OPTIONS = (
 _IMAGING_OPTIONS = (
     "wsclean_nchannels_factor", "fractional_bandwidth_selfcal_facet_image",
     "selfcal_cellsize_arcsec", "selfcal_robust", "selfcal_min_uv_lambda", "max_peak_smearing",
-    "wsclean_image_padding", "wsclean_bl_averaging", "selfcal_multiscale_scales_pixel",
-    "facet_multiscale_scales_pixel",
+    "wsclean_image_padding", "wsclean_bl_averaging", "wsclean_use_idg", "automask_facet_image",
+    "selfcal_multiscale_scales_pixel", "facet_multiscale_scales_pixel",
 )  # fmt: skip
 
 

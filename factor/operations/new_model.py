@@ -9,9 +9,9 @@ from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.operations.base import Field, Solutions
-from factor.operations.facet_imaging import facet_averaging, facet_options, selfcal_set
+from factor.operations.facet_imaging import clean_facet, facet_averaging, facet_options, selfcal_set
 from factor.operations.flagging import data_flags
-from factor.operations.passes import Extraction, extract, image
+from factor.operations.passes import Extraction, extract
 from factor.operations.publish import publish_image
 from factor.products.clean_models import join_models, model_from_clean
 from factor.tools.dp3 import ApplyCal
@@ -64,7 +64,7 @@ def make_new_model(
     context.run(*steps)
     options = facet_options(context, field, facet, selfcal_set(field.settings), chosen)
     options = replace(options, save_source_list=True)
-    context.run(image(context, options, [step.outputs[0] for step in steps], context.threads))
+    clean_facet(context, field, options, [step.outputs[0] for step in steps])
     if not facet.is_patch:
         publish_image(context, options.image, facet)
     return _joined(context, field, facet, calibrator, options.source_list)

@@ -208,6 +208,7 @@ class Calibrator:
             multiscale=self.plan.multiscale,
             multiscale_scales=options.selfcal_multiscale_scales_pixel or (),
             fits_mask=self.mask(resolution),
+            idg_mode=options.idg,
             save_source_list=True,
         )
 

@@ -193,9 +193,10 @@ _IMAGING = Section("imaging", "imaging", "Images of calibrators, facets and fiel
     Option("wsclean_bl_averaging", Kind.BOOL, True,
            "Let WSClean average short baselines."),
     Option("wsclean_use_idg", Kind.BOOL, False,
-           "Grid with IDG, where WSClean was built with it.", implemented=False),
+           "Grid with IDG instead of the w-gridder; refused where WSClean was built without it. "
+           "Images are square then, and short baselines are not averaged."),
     Option("idg_mode", Kind.CHOICE, "cpu", "What IDG runs on.",
-           choices=("cpu", "gpu", "hybrid"), implemented=False),
+           choices=("cpu", "gpu", "hybrid")),
     Option("selfcal_multiscale_scales_pixel", Kind.SCALES, None,
            "Scales of multiscale cleaning in self-calibration.", unit="pixels",
            default_text="auto", minimum=0, example="[0, 3, 7, 25]"),
@@ -210,7 +211,8 @@ _IMAGING = Section("imaging", "imaging", "Images of calibrators, facets and fiel
            "Shortest baseline in the images of self-calibration.",
            unit="wavelengths", minimum=0),
     Option("automask_facet_image", Kind.BOOL, True,
-           "Let WSClean find the clean masks of facet images itself.", implemented=False),
+           "Let WSClean find the clean masks of facet images itself, while it cleans. Otherwise "
+           "PyBDSF finds them in a quick image, which takes longer."),
     Option("facet_cellsize_arcsec", Kind.FLOATS, None,
            "Pixel size of facet images. This and the next three options may be lists of "
            "equal length: each place in them makes a set of images of all facets, and a "

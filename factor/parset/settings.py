@@ -107,6 +107,16 @@ class ImagingSettings:
     facet_taper_arcsec: tuple[float, ...]
     facet_min_uv_lambda: tuple[float, ...]
 
+    @property
+    def idg(self) -> str:
+        """The mode of IDG; empty when images are gridded without it."""
+        return self.idg_mode if self.wsclean_use_idg else ""
+
+    @property
+    def averages_baselines(self) -> bool:
+        """Whether WSClean averages short baselines; IDG cannot."""
+        return self.wsclean_bl_averaging and not self.wsclean_use_idg
+
 
 @dataclass(frozen=True)
 class DirectionsSettings:

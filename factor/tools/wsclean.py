@@ -46,6 +46,9 @@ class WSClean:
         Restoring beam; fitted when None.
     pol : str
         Stokes parameter.
+    idg_mode : str
+        ``cpu``, ``gpu`` or ``hybrid``: grid with IDG, square images only and without
+        baseline-dependent averaging; empty for the w-gridder.
     psf_only : bool
         Make the point spread function alone.
     save_source_list : bool
@@ -74,6 +77,7 @@ class WSClean:
     baseline_averaging: float = 0.0
     beam: tuple[float, float, float] | None = None
     pol: str = "I"
+    idg_mode: str = ""
     psf_only: bool = False
     save_source_list: bool = False
     data_column: str = "DATA"
@@ -82,6 +86,10 @@ class WSClean:
         # WSClean 3.1 as Debian builds it aborts with both ("double free"), either alone works.
         if self.multiscale and self.local_rms:
             object.__setattr__(self, "local_rms", False)
+        if self.idg_mode and self.height not in (0, self.size):
+            raise ValueError("IDG makes square images only")
+        if self.idg_mode and self.baseline_averaging:
+            raise ValueError("IDG cannot average by baseline")
 
     @property
     def joined(self) -> bool:
@@ -165,7 +173,7 @@ def wsclean_command(
 
 def _gridding(o: WSClean) -> list[str]:
     argv = [
-        "-use-wgridder",
+        *(["-use-idg", "-idg-mode", o.idg_mode] if o.idg_mode else ["-use-wgridder"]),
         "-size", str(o.size), str(o.height or o.size),
         "-scale", f"{o.scale_arcsec:g}asec",
         "-weight", "briggs", f"{o.robust:g}",

@@ -63,9 +63,9 @@ def sharpening_arcsec(full_arcsec: float) -> tuple[float, ...]:
     return (FIRST_RESOLUTION_ARCSEC, math.sqrt(FIRST_RESOLUTION_ARCSEC * full_arcsec))
 
 
-def nearest_divisor(number: int, wanted: int) -> int:
-    """The divisor of a number that is nearest to another one, the smaller of two."""
-    divisors = [d for d in range(1, number + 1) if number % d == 0]
+def bands_per_channel(n_bands: int, wanted: int, fewest_channels: int) -> int:
+    """The divisor of the number of bands nearest to what is wanted that leaves enough channels."""
+    divisors = [d for d in range(1, n_bands + 1) if n_bands % d == 0 and n_bands // d >= fewest_channels]
     return min(divisors, key=lambda divisor: (abs(divisor - wanted), divisor))
 
 
@@ -97,8 +97,9 @@ def spectral_setup(band_freqs_hz: Sequence[float], nchannels_factor: int) -> tup
     curved = n_bands > 2 and (high - low) / (high + low) > STRAIGHT
     terms = 3 if curved else 2
     if n_bands < WIDE_BAND:
-        return terms, terms
-    return max(terms, n_bands // nearest_divisor(n_bands, nchannels_factor)), terms
+        # Channels of different widths would bend a curve.
+        return n_bands if curved else 2, terms
+    return n_bands // bands_per_channel(n_bands, nchannels_factor, terms), terms
 
 
 def spread(n_items: int, fraction: float) -> tuple[int, ...]:

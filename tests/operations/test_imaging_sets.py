@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from factor.errors import FactorError, InputError
 from factor.operations.facet_imaging import (
     ImagingSet,
     check_pixels,
+    clean_facet,
     finest_set,
     imaging_sets,
     operation_name,
 )
 from factor.parset import load_text
+from factor.tools.environment import Tools
+from factor.tools.wsclean import WSClean
 from tests.operations.test_rules import dp3_calls, images, steps, value
 
 MINIMAL = """
@@ -117,3 +121,29 @@ def test_two_sets_in_one_run(make_run: Callable[[], Any]) -> None:
     )
     assert min(int(t) for _, t in coarse) >= max(int(t) for _, t in sharp)
     assert coarse != sharp
+
+
+def test_masks_of_pybdsf() -> None:
+    """automask_facet_image = False: a quick image, its islands in the polygon, the image in that mask."""
+    taken: list[Any] = []
+    tools = Tools(Path("/opt/bin/DP3"), Path("/opt/bin/wsclean"))
+    context = SimpleNamespace(
+        run=lambda *steps: taken.extend(steps), scratch=Path("/s"), threads=1, tools=tools,
+        engine=SimpleNamespace(memory_gb=4.0),
+    )  # fmt: skip
+    options = WSClean(
+        name=Path("/s/east.image_full"), size=512, scale_arcsec=1.5, niter=10, auto_mask=4.0,
+        fits_mask=Path("/s/facet.mask.fits"),
+    )
+    field: Any = SimpleNamespace(settings=settings("automask_facet_image = False\n"))
+    clean_facet(context, field, options, [Path("a.ms")])  # type: ignore[arg-type]
+    assert [step.name for step in taken] == [
+        "image east.image_full.quick", "clean mask of PyBDSF", "image east.image_full",
+    ]  # fmt: skip
+    quick, islands, final = (list(step.action.argv) for step in taken)
+    assert value(quick, "-fits-mask") == "/s/facet.mask.fits"
+    assert islands[-3:] == [
+        "/s/east.image_full.quick-image.fits", "/s/facet.mask.fits", "/s/facet.islands.fits",
+    ]  # fmt: skip
+    assert value(final, "-fits-mask") == "/s/facet.islands.fits"
+    assert "-auto-mask" not in final

@@ -206,8 +206,7 @@ def test_strict_makes_unknown_names_errors() -> None:
 @pytest.mark.parametrize(
     ("section", "line", "remedy"),
     [
-        ("imaging", "idg_mode = gpu", "remove it or set it to cpu"),
-        ("imaging", "automask_facet_image = False", "remove it or set it to True"),
+        ("checkfactor", "ds9_frames = new", "remove it or set it to current"),
     ],
 )
 def test_what_is_not_there_yet_is_refused_by_name(section: str, line: str, remedy: str) -> None:

@@ -62,6 +62,24 @@ def test_one_of_the_two_stays(tools: Tools) -> None:
     assert "-local-rms" in alone
 
 
+def test_golden_idg(tools: Tools) -> None:
+    """IDG takes the place of the w-gridder; WSClean refuses it with rectangles and averaged baselines."""
+    argv = command(tools, replace(PLAIN, idg_mode="hybrid")).argv
+    assert argv[2:9] == ("-use-idg", "-idg-mode", "hybrid", "-size", "512", "512", "-scale")
+    assert "-use-wgridder" not in argv
+    with pytest.raises(ValueError, match="square"):
+        replace(PLAIN, idg_mode="cpu", height=256)
+    with pytest.raises(ValueError, match="baseline"):
+        replace(PLAIN, idg_mode="cpu", baseline_averaging=10.0)
+
+
+def test_given_scales(tools: Tools) -> None:
+    """Scales reach WSClean as they were given; without any it chooses them itself."""
+    given = command(tools, replace(CLEAN, multiscale=True, multiscale_scales=(0.0, 3.0, 7.5))).argv
+    assert given[given.index("-multiscale-scales") + 1] == "0,3,7.5"
+    assert "-multiscale-scales" not in command(tools, replace(CLEAN, multiscale=True)).argv
+
+
 def test_outputs_of_one_channel(tools: Tools) -> None:
     """Without output channels there is no MFS in the names."""
     options = replace(PLAIN, niter=10, save_source_list=True)

@@ -60,7 +60,7 @@ def test_models_have_spectra(n_bands: int) -> None:
 
 @pytest.mark.parametrize(
     ("n_bands", "factor", "channels"),
-    [(4, 4, 2), (6, 4, 2), (8, 4, 2), (12, 4, 3), (24, 4, 6), (24, 5, 6), (24, 24, 3), (10, 4, 2), (7, 4, 7)],
+    [(4, 4, 2), (6, 4, 2), (8, 4, 2), (12, 4, 3), (24, 4, 6), (24, 24, 3), (8, 9, 2), (10, 4, 2), (7, 4, 7)],
 )
 def test_output_channels(n_bands: int, factor: int, channels: int) -> None:
     """Whole bands in each channel: the divisor nearest to what is asked for."""

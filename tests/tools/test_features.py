@@ -1,0 +1,40 @@
+"""What WSClean was built with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factor.errors import InputError
+from factor.tools.environment import Tools
+from factor.tools.features import check_gridder, features
+
+DEBIAN = "\nWSClean version 3.1.0 (2022-04-01)\nGPL version 3.\n\nWGridder is available.\n"
+WHOLE = "WSClean version 3.4\nEveryBeam is available.\nIDG is available.\nWGridder is available.\n"
+
+
+def wsclean(folder: Path, text: str) -> Tools:
+    """A program that says what it was built with."""
+    program = folder / "wsclean"
+    program.write_text(f"#!/bin/sh\ncat <<END\n{text}END\n")
+    program.chmod(0o755)
+    return Tools(Path("/opt/bin/DP3"), program)
+
+
+def test_features_are_read() -> None:
+    """The lines of ``wsclean --version``."""
+    assert features(DEBIAN) == {"wgridder"}
+    assert features(WHOLE) == {"everybeam", "idg", "wgridder"}
+
+
+def test_idg_that_is_not_there(tmp_path: Path) -> None:
+    """One error before anything runs, which names the option and what is missing."""
+    with pytest.raises(InputError, match=r"wsclean_use_idg = True: .*wsclean was built without IDG"):
+        check_gridder(wsclean(tmp_path, DEBIAN), use_idg=True)
+
+
+def test_idg_that_is_there_or_not_asked_for(tmp_path: Path) -> None:
+    """Nobody is kept from running for something that they do not want."""
+    check_gridder(wsclean(tmp_path, WHOLE), use_idg=True)
+    check_gridder(wsclean(tmp_path, DEBIAN), use_idg=False)

@@ -65,12 +65,17 @@ def _guess(name: str, rates: Mapping[str, float]) -> float | None:
 
 
 def busy_s(operations: Iterable[Operation]) -> float:
-    """Time during which any of some operations was being done."""
+    """Time during which any of some operations was being done, by this run or before."""
     spans = []
     for operation in operations:
         begin = moment(operation.started)
         if begin is not None:
-            spans.append((begin, begin + operation.elapsed_s))
+            spans.append((begin - operation.earlier_s, begin + operation.elapsed_s))
+    return covered_s(spans)
+
+
+def covered_s(spans: Iterable[tuple[float, float]]) -> float:
+    """Length of time that is covered by some spans."""
     total, reached = 0.0, float("-inf")
     for begin, end in sorted(spans):
         total += max(0.0, end - max(begin, reached))

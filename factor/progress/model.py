@@ -47,6 +47,8 @@ class Operation:
         Those being done now.
     cpu_s, peak_memory_mb : float
         Of its finished steps: sum, and largest.
+    earlier_s : float
+        Time that earlier runs spent on steps that are kept.
     """
 
     operation: str
@@ -60,6 +62,7 @@ class Operation:
     steps: tuple[RunningStep, ...]
     cpu_s: float
     peak_memory_mb: float
+    earlier_s: float = 0.0
 
     @property
     def fraction(self) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from factor.errors import FactorError, InputError
 from factor.products.verdict import Verdict
 from factor.progress.edits import subtracted_from
-from factor.progress.estimate import estimate, moment
+from factor.progress.estimate import covered_s, estimate, moment
 from factor.progress.failures import ATTEMPTS, failures_of
 from factor.progress.model import (
     Direction,
@@ -276,6 +276,7 @@ class _Picture:
             ),
             cpu_s=sum(step.cpu_s for step in record.steps.values()),
             peak_memory_mb=max((step.peak_memory_mb for step in record.steps.values()), default=0.0),
+            earlier_s=_earlier_s(record),
         )
 
     @staticmethod
@@ -330,6 +331,16 @@ class _Picture:
             states.count("running"),
             states.count("failed"),
         )
+
+
+def _earlier_s(record: Record) -> float:
+    """Time that was spent on steps which an operation found done when it was begun."""
+    spans = [
+        (moment(step.started), moment(step.finished))
+        for step in record.steps.values()
+        if step.finished < record.started
+    ]
+    return covered_s((begin, end) for begin, end in spans if begin is not None and end is not None)
 
 
 def _is_image(operation: str) -> bool:

@@ -12,6 +12,7 @@ from factor.errors import InputError
 from factor.progress.model import Progress
 from factor.progress.reading import Reader
 from factor.state.plan import load_plan
+from factor.state.records import StepRecord
 from factor.state.store import write_json
 from factor.workspace import Workspace
 from tests.progress.conftest import BAD, GOOD, Site, when
@@ -89,6 +90,21 @@ def test_subtraction_under_way(site: Site) -> None:
     current = read(site).directions[0].current
     assert current is not None
     assert (current.steps_done, current.steps_expected) == (1, 4)
+
+
+def test_estimate_after_a_resumption(site: Site) -> None:
+    """What an earlier run has done of an operation took its time too."""
+    site.plan()
+    site.pulse(started=5)
+    site.lock()
+    site.record("facetselfcal", "a", (5, None), n=0, steps={
+        f"step {k}": StepRecord("x", (), when(site.now, 1000 - 10 * k), when(site.now, 990 - 10 * k))
+        for k in range(5)
+    })
+    progress = read(site)
+    assert progress.running[0].earlier_s == pytest.approx(50)
+    assert progress.estimate is not None
+    assert progress.estimate.left_s == pytest.approx(55 / 0.5 * (2.5 + 3 * 0.03 + 3 * 0.3 + 0.2), rel=0.1)
 
 
 def test_killed_run(site: Site) -> None:

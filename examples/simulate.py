@@ -1,7 +1,9 @@
 """Make a simulated LOFAR field whose truth is known: ``python examples/simulate.py DIR``.
 
 The folder then holds ``ms/`` (the field as prefactor's initial subtraction leaves it),
-``ideal/`` (the same without direction-dependent effects) and ``truth/``.
+``ideal/`` (the same without direction-dependent effects) and ``truth/``. With ``--outlier`` the
+data, but not the ideal ones, have a bright source outside the field, whose model is
+``ms/outlier.skymodel`` and whose row for Factor is in ``outliers.txt``.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ def simulate(options: FieldOptions, out: Path, clobber: bool = False) -> None:
         print(f"[{time.monotonic() - started:5.0f} s] {text}", flush=True)
 
     if paths.marker.exists():
-        there = json.loads(paths.marker.read_text())
+        # Fields of before an option was there are as if it had its default.
+        there = {**FieldOptions().as_json(), **json.loads(paths.marker.read_text())}
         if there == options.as_json():
             say(f"{out} is complete already")
             return
@@ -108,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
              "minutes": ("--minutes", float), "interval_s": ("--interval", float),
              "sefd_jy": ("--sefd", float), "flux_min_jy": ("--flux-min", float),
              "flux_max_jy": ("--flux-max", float), "max_baseline_km": ("--max-baseline", float),
+             "outlier_jy": ("--outlier", float), "bright_jy": ("--bright", float),
              "hour_angle_h": ("--hour-angle", float), "wind_m_s": ("--wind", float)}
     for field in dataclasses.fields(FieldOptions):
         flag, kind = names.get(

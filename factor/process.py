@@ -12,7 +12,7 @@ from factor.directions.model import Facet
 from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
-from factor.flow.calibrating import calibrate, finish_subtractions, try_again
+from factor.flow.calibrating import calibrate, finish_subtractions, peel, try_again
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
 from factor.flow.plan import note_plan, tell_done
@@ -129,7 +129,14 @@ def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> N
         Number of groups after which to stop.
     """
     finish_subtractions(standing)
+    for outlier in schedule.outliers:
+        log.info("peeling of the outlier %s", outlier.name)
+        peel(standing, outlier)
     earlier: tuple[Facet, ...] = ()
+    for facet in schedule.peeled:
+        log.info("peeling of %s", facet.name)
+        peel(standing, facet)
+        earlier += (facet,)
     for number, group in enumerate(schedule.groups, 1):
         names = ", ".join(f.name + (" (done)" if standing.is_subtracted(f) else "") for f in group)
         log.info("group %d of %d: %s", number, len(schedule.groups), names)

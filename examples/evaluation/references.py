@@ -130,6 +130,8 @@ def _same_facets(field: Field, settings: Settings, workspace: Workspace, observa
         observation=observation,
         sources=sources,
         calibrators={},
+        outliers=(),
+        peel_models={},
     )
 
 

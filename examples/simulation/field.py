@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation import beam, effects, tools
+from simulation import beam, effects, outlier, tools
 from simulation import measurementset as msets
 from simulation.geometry import Sky, choose_stations, local_axes, unit_vectors
 from simulation.options import BAND_WIDTH_HZ, FieldOptions
@@ -62,9 +63,20 @@ class Paths:
     def ideal_ms(self, band: str) -> Path:
         return self.root / "ideal" / f"{band}.ms"
 
+    @property
+    def outlier_model(self) -> Path:
+        """True flux densities of the source outside the field."""
+        return self.root / "ms" / "outlier.skymodel"
+
+    @property
+    def outliers(self) -> Path:
+        """Its row for Factor's ``outliers_file``."""
+        return self.root / "outliers.txt"
+
     def clear(self) -> None:
         """Remove what a simulation makes, and nothing else."""
         self.marker.unlink(missing_ok=True)
+        self.outliers.unlink(missing_ok=True)
         for name in ("ms", "ideal", "truth", "scratch"):
             shutil.rmtree(self.root / name, ignore_errors=True)
 
@@ -76,12 +88,13 @@ def build(options: FieldOptions, paths: Paths, say: Say) -> None:
     workers = max(1, min(os.cpu_count() or 1, len(options.band_names)))
     started = time.monotonic()
     observed, sky, sources = _observe(options)
-    write_skymodel(paths.skymodel, sources)
     say(f"{len(observed.stations)} stations, {len(observed.times_s)} slots, {len(sources)} sources, "
         f"longest baseline {_longest_m(observed) / 1e3:.1f} km")
     flags = _make_sets(options, paths, observed)
     say(f"{len(flags)} measurement sets, {np.mean([f.mean() for f in flags]):.1%} flagged")
     apparent = _apparent_fluxes(options, paths, observed, sources)
+    sources, apparent = _brighten(options, sources, apparent)
+    write_skymodel(paths.skymodel, sources)
     say("primary beam towards the sources")
     _write_effects(options, paths, observed, sky, sources, apparent)
     say("ionosphere and gains")
@@ -91,7 +104,10 @@ def build(options: FieldOptions, paths: Paths, say: Say) -> None:
     patches = _initial_subtraction(options, paths, workers)
     say(f"initial model of {patches} patches, subtracted")
     _write_ideal_models(options, paths, apparent)
-    _write_truth(options, paths, observed, sources, apparent, flags)
+    far = _add_outlier(options, paths, observed, sky, workers)
+    truth = _truth(options, observed, sources, apparent, flags)
+    truth["outlier"] = None if far is None else dataclasses.asdict(far)
+    (paths.truth / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")
     shutil.rmtree(paths.scratch)
     draft = paths.marker.with_suffix(".draft")
     draft.write_text(json.dumps(options.as_json(), indent=1) + "\n")
@@ -240,11 +256,44 @@ def _write_ideal_models(
         write_skymodel(paths.ideal_ms(band).with_suffix(".merge"), seen, middle)
 
 
-def _write_truth(options: FieldOptions, paths: Paths, observed: msets.Observed,
-                 sources: Sequence[Source], apparent: list[list[Source]],
-                 flags: list[NDArray[np.bool_]]) -> None:
+def _brighten(
+    options: FieldOptions, sources: list[Source], apparent: list[list[Source]]
+) -> tuple[list[Source], list[list[Source]]]:
+    """Give the apparently brightest source the flux density that is asked for."""
+    if options.bright_jy == 0:
+        return sources, apparent
+    fluxes = np.mean([[s.flux_jy for s in band] for band in apparent], axis=0)
+    brightest = int(np.argmax(fluxes))
+    factor = float(options.bright_jy / fluxes[brightest])
+
+    def brightened(those: list[Source]) -> list[Source]:
+        return [
+            replace(s, flux_jy=s.flux_jy * factor) if i == brightest else s for i, s in enumerate(those)
+        ]
+
+    return brightened(sources), [brightened(band) for band in apparent]
+
+
+def _add_outlier(
+    options: FieldOptions, paths: Paths, observed: msets.Observed, sky: Sky, workers: int
+) -> Source | None:
+    """Put the outlier into the data, after the initial subtraction: that knows nothing of it."""
+    if options.outlier_jy == 0:
+        return None
+    sets = [paths.ms(band) for band in options.band_names]
+    source = outlier.place_outlier(options, sets[0], observed)
+    outlier.write_outlier_row(options, source, paths.outlier_model, paths.outliers)
+    corruption = paths.truth / "outlier_effects.h5"
+    outlier.write_outlier_effects(options, observed, sky, source, corruption)
+    outlier.add_outlier(sets, SUBTRACTED, (paths.outlier_model, corruption), paths.scratch, workers)
+    return source
+
+
+def _truth(options: FieldOptions, observed: msets.Observed,
+           sources: Sequence[Source], apparent: list[list[Source]],
+           flags: list[NDArray[np.bool_]]) -> dict[str, object]:
     n_good = sum(int((~f).sum()) for f in flags)
-    truth = {
+    return {
         "options": options.as_json(),
         "seed": options.seed,
         "ra_deg": options.ra_deg,
@@ -272,4 +321,3 @@ def _write_truth(options: FieldOptions, paths: Paths, observed: msets.Observed,
             for i, s in enumerate(sources)
         ],
     }
-    (paths.truth / "truth.json").write_text(json.dumps(truth, indent=1) + "\n")

@@ -19,7 +19,7 @@ _SUBBAND_HZ = 195312.5
 BAND_WIDTH_HZ = 10 * _SUBBAND_HZ
 
 #: Seeds of the independent parts, so that changing one part leaves the others as they were.
-_STREAMS = ("sky", "screen", "gains", "flags", "noise", "calibration")
+_STREAMS = ("sky", "screen", "gains", "flags", "noise", "calibration", "outlier")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,11 @@ class FieldOptions:
         System equivalent flux density of one station.
     flagged : float
         Fraction of visibilities flagged at random.
+    outlier_jy : float
+        Apparent flux density of a source 2.4 degrees from the centre, which is in no sky model
+        and not in the ideal field; 0 for none.
+    bright_jy : float
+        Apparent flux density that the brightest source is given; 0 to leave it.
     """
 
     seed: int = 1
@@ -94,6 +99,8 @@ class FieldOptions:
     slow_minutes: float = 25.0
     sefd_jy: float = 3000.0
     flagged: float = 0.02
+    outlier_jy: float = 0.0
+    bright_jy: float = 0.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -107,6 +114,8 @@ class FieldOptions:
             problems.append(f"{self.minutes} minutes hold fewer than two slots of {self.interval_s} s")
         if not 0 < self.flux_min_jy <= self.flux_max_jy:
             problems.append(f"fluxes from {self.flux_min_jy} to {self.flux_max_jy} Jy: not a range")
+        if self.outlier_jy < 0 or self.bright_jy < 0:
+            problems.append(f"outlier of {self.outlier_jy} Jy, brightest of {self.bright_jy} Jy: below 0")
         if any(not 110 <= f <= 190 for f in self.band_layout_mhz):
             problems.append(f"band layout {self.band_layout_mhz}: the HBA goes from 110 to 190 MHz")
         if problems:

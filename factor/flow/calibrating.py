@@ -12,7 +12,7 @@ from factor.execution.context import Engine
 from factor.flow.parallel import Job, facets_side_by_side
 from factor.flow.perform import perform
 from factor.flow.standing import Standing
-from factor.operations import facetselfcal, facetsub
+from factor.operations import facetpeel, facetselfcal, facetsub, outlierpeel, peeling
 from factor.operations.base import Solutions
 from factor.operations.selfcal_plan import FIRST, RETRY, Attempt
 
@@ -46,7 +46,27 @@ def calibrate(standing: Standing, group: Sequence[Facet], earlier: Sequence[Face
     _attempt(standing, group, FIRST, donor)
     bad = [facet for facet in group if not standing.is_good(facet)]
     if bad and standing.field.settings.calibration.exit_on_selfcal_failure:
-        raise FactorError(_reasons(standing, bad), _ADVICE)
+        raise FactorError(_reasons(standing, bad, "self-calibration"), _ADVICE)
+
+
+def peel(standing: Standing, facet: Facet) -> None:
+    """Peel an outlier, or the calibrator of a facet, and subtract it.
+
+    Raises
+    ------
+    FactorError
+        When that failed and the settings say to stop then.
+    """
+    job = _outlier_job if facet.direction.is_outlier else _peel_job
+    failures = facets_side_by_side(
+        standing.engine, 1, (facet,), lambda engine, one: job(standing, engine, one)
+    )
+    for name, error in failures.items():
+        log.error("%s: %s failed: %s", name, standing.operation(facet), error)
+    if standing.is_good(facet):
+        _subtract(standing, facet)
+    elif standing.field.settings.calibration.exit_on_selfcal_failure:
+        raise FactorError(_reasons(standing, (facet,), "peeling"), _ADVICE)
 
 
 def try_again(standing: Standing, group: Sequence[Facet]) -> None:
@@ -90,8 +110,8 @@ def _attempt(
             _subtract(standing, facet)
 
 
-def _reasons(standing: Standing, bad: Sequence[Facet]) -> str:
-    lines = ["self-calibration failed"]
+def _reasons(standing: Standing, bad: Sequence[Facet], what: str) -> str:
+    lines = [f"{what} failed"]
     for facet in bad:
         lines.append(f"{facet.name}: {standing.why_bad(facet)}")
         lines += [f"    look at {path}" for path in standing.look_at(facet)]
@@ -105,7 +125,7 @@ def finish_subtractions(standing: Standing) -> None:
     for nothing.
     """
     begun = standing.subtracted_somewhere()
-    for facet in standing.field.facets:
+    for facet in (*standing.field.outliers, *standing.field.facets):
         if facet.name in begun and not standing.is_subtracted(facet):
             log.info("%s: its subtraction was interrupted and is finished", facet.name)
             _subtract(standing, facet)
@@ -139,6 +159,28 @@ def _selfcal_job(
     # What has failed is worth another try when the user changes something.
     redo = not standing.is_good(facet) and not standing.is_subtracted(facet)
     return lambda: perform(context, settings, operate, redo=redo)
+
+
+def _outlier_job(standing: Standing, engine: Engine, outlier: Facet) -> Job:
+    field = standing.field
+    context = engine.context(outlierpeel.NAME, outlier.name)
+    settings = peeling.settings_of(field, outlier)
+    return lambda: perform(context, settings, lambda: outlierpeel.run(context, field, outlier), redo=False)
+
+
+def _peel_job(standing: Standing, engine: Engine, facet: Facet) -> Job:
+    field = standing.field
+    solve = engine.context(facetpeel.NAME, facet.name)
+    image = engine.context(facetpeel.IMAGE, facet.name)
+    settings = peeling.settings_of(field, facet)
+
+    def job() -> None:
+        perform(solve, settings, lambda: facetpeel.run(solve, field, facet), redo=False)
+        scale = float(solve.record.results["amplitude_scale"])
+        made_from = {**facetpeel.image_settings_of(field), "peeled": solve.record.finished}
+        perform(image, made_from, lambda: facetpeel.run_image(image, field, facet, scale), redo=False)
+
+    return job
 
 
 def _subtract(standing: Standing, facet: Facet) -> None:

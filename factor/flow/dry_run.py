@@ -7,6 +7,7 @@ import logging
 from factor.flow.schedule import Schedule
 from factor.observation.chunks import bytes_needed, planned_observation
 from factor.observation.plan import ChunkPlan
+from factor.operations import facetpeel, outlierpeel
 from factor.operations.facet_imaging import imaging_sets, operation_name
 from factor.operations.layout import lay_out
 from factor.parset import Settings
@@ -31,6 +32,12 @@ def tell_plan(settings: Settings, workspace: Workspace, plan: tuple[ChunkPlan, .
         record = store.load(operation, direction)
         return "not run" if record is None else {"running": "unfinished"}.get(record.status, record.status)
 
+    for outlier in schedule.outliers:
+        state = status(outlierpeel.NAME, outlier.name)
+        log.info("outlier: outlierpeel, facetsub: %s (%s)", outlier.name, state)
+    for facet in schedule.peeled:
+        state = status(facetpeel.IMAGE, facet.name)
+        log.info("peeled: facetpeel, facetpeelimage, facetsub: %s (%s)", facet.name, state)
     for number, group in enumerate(schedule.groups, 1):
         states = ", ".join(f"{f.name} ({status('facetselfcal', f.name)})" for f in group)
         log.info("group %d of %d: facetselfcal, facetsub: %s", number, len(schedule.groups), states)

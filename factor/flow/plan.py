@@ -6,10 +6,12 @@ import logging
 
 from factor.errors import FactorError
 from factor.flow.schedule import Schedule
+from factor.operations import facetpeel, outlierpeel
 from factor.operations.base import Field
 from factor.operations.facet_imaging import imaging_sets, operation_name
 from factor.operations.fieldmosaic import STEPS as MOSAIC_STEPS
 from factor.operations.selfcal_loop import PHASE_CYCLES
+from factor.operations.selfcal_plan import FIRST
 from factor.state.plan import Plan, PlannedDirection, Work, save_plan
 from factor.state.store import StateStore
 from factor.workspace import FIELD, Workspace
@@ -62,7 +64,7 @@ def plan_of(field: Field, schedule: Schedule, stop_after: int | None) -> Plan:
                 is_target=facet.direction.is_target,
                 flux_jy=facet.direction.cal_flux_jy or 0.0,
             )
-            for facet in field.facets
+            for facet in (*field.outliers, *field.facets)
         ),
         groups=tuple(tuple(facet.name for facet in group) for group in schedule.groups),
         work=_work(field, schedule),
@@ -72,13 +74,20 @@ def plan_of(field: Field, schedule: Schedule, stop_after: int | None) -> Plan:
 
 def _work(field: Field, schedule: Schedule) -> tuple[Work, ...]:
     chunks = len(field.observation.chunks)
-    calibrated = tuple(facet.name for facet in schedule.calibrated)
+    outliers = tuple(facet.name for facet in schedule.outliers)
+    peeled = tuple(facet.name for facet in schedule.peeled)
+    calibrated = tuple(facet.name for group in schedule.groups for facet in group)
     imaged = tuple(facet.name for facet in schedule.imaged)
     loops = min(_USUAL_GAIN_CYCLES, field.settings.calibration.max_selfcal_loops)
+    solve, look = 3 * chunks + 6, 2 * chunks + 4
     work = [
-        Work("facetselfcal", calibrated, selfcal_steps(chunks, loops)),
-        Work("facetsub", calibrated),
+        Work(outlierpeel.NAME, outliers, solve + look),
+        Work(facetpeel.NAME, peeled, solve + 1),
+        Work(facetpeel.IMAGE, peeled, chunks + 4 + look),
+        Work(FIRST.operation, calibrated, selfcal_steps(chunks, loops)),
+        Work("facetsub", (*outliers, *peeled, *calibrated)),
     ]
+    work = [part for part in work if part.directions or part.operation in (FIRST.operation, "facetsub")]
     for imaging in imaging_sets(field.settings) if imaged else ():
         work.append(Work(operation_name("facetimage", imaging, field.settings), imaged, chunks + 3))
         if field.settings.imaging.make_mosaic:

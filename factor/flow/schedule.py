@@ -1,4 +1,4 @@
-"""Which facets are self-calibrated, in which groups, and which are imaged."""
+"""What is peeled, which facets are self-calibrated, in which groups, and which are imaged."""
 
 from __future__ import annotations
 
@@ -11,14 +11,28 @@ from factor.operations.base import Field
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which facets are self-calibrated, in which groups, and which are imaged."""
+    """What a run works on, in order.
 
+    Attributes
+    ----------
+    outliers : tuple of Facet
+        Peeled first.
+    peeled : tuple of Facet
+        Facets whose calibrators are peeled.
+    groups : tuple of (tuple of Facet)
+        Facets that are self-calibrated, group by group.
+    imaged : tuple of Facet
+        Facets that are imaged.
+    """
+
+    outliers: tuple[Facet, ...]
+    peeled: tuple[Facet, ...]
     groups: tuple[tuple[Facet, ...], ...]
     imaged: tuple[Facet, ...]
 
     @property
     def calibrated(self) -> tuple[Facet, ...]:
-        return tuple(facet for group in self.groups for facet in group)
+        return (*self.peeled, *(facet for group in self.groups for facet in group))
 
     @classmethod
     def of(cls, field: Field) -> Schedule:
@@ -27,13 +41,16 @@ class Schedule:
         own = tuple(facet for facet in field.facets if facet.direction.is_target)
         everything = tuple(f for f in field.facets if f not in own)[: limits.ndir_process]
         calibrated = everything if limits.ndir_selfcal is None else everything[: limits.ndir_selfcal]
-        by_name = {facet.name: facet for facet in calibrated}
+        peeled = tuple(facet for facet in calibrated if facet.name in field.peel_models)
+        by_name = {facet.name: facet for facet in calibrated if facet not in peeled}
         groups = group_directions(
-            [facet.direction for facet in calibrated],
+            [facet.direction for facet in by_name.values()],
             limits.groupings,
             allow_reordering=limits.allow_reordering,
         )
         return cls(
+            outliers=field.outliers,
+            peeled=peeled,
             groups=tuple(tuple(by_name[d.name] for d in group) for group in groups),
             imaged=_imaged(field, (*everything, *own)),
         )

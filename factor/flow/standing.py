@@ -1,14 +1,15 @@
-"""What the records say of each direction: self-calibrated, good, subtracted, imaged with what."""
+"""What the records say of each direction: calibrated, good, subtracted, imaged with what."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from factor.directions.geometry import separation_deg
 from factor.directions.model import Facet
 from factor.execution.context import Engine
-from factor.operations import facetselfcal, solving
+from factor.operations import facetpeel, facetselfcal, outlierpeel, solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change
 from factor.operations.facetimage import Calibration
@@ -40,6 +41,8 @@ class Standing:
 
     def operation(self, facet: Facet) -> str:
         """The operation whose calibration counts: what stands subtracted, or is good, or came first."""
+        if self._is_peeled(facet):
+            return self._first(facet)
         names = [attempt.operation for attempt in (FIRST, RETRY)]
         # Also one that was interrupted: what has begun to be subtracted is to be finished.
         subtracted = self.engine.store.load("facetsub", facet.name)
@@ -49,6 +52,15 @@ class Standing:
             if record is not None and record.results["identity"] == identity:
                 return name
         return next((name for name in names if self._passed(name, facet)), FIRST.operation)
+
+    def _is_peeled(self, facet: Facet) -> bool:
+        return facet.name in self.field.peel_models
+
+    def _first(self, facet: Facet) -> str:
+        """The operation with which a direction's calibration begins to be judged."""
+        if not self._is_peeled(facet):
+            return FIRST.operation
+        return outlierpeel.NAME if facet.direction.is_outlier else facetpeel.IMAGE
 
     def verdict(self, operation: str, facet: Facet) -> Verdict | None:
         """The verdict on a finished calibration, by the limits that hold now."""
@@ -69,19 +81,23 @@ class Standing:
 
     def has_failed(self, facet: Facet) -> bool:
         """Whether a direction was calibrated and is not good."""
-        record = self.engine.store.load(FIRST.operation, facet.name)
+        record = self.engine.store.load(self._first(facet), facet.name)
         return record is not None and record.status != "running" and not self.is_good(facet)
 
-    def why_bad(self, facet: Facet, operation: str = FIRST.operation) -> str:
-        """The reasons why a direction is not good."""
+    def why_bad(self, facet: Facet, operation: str = "") -> str:
+        """The reasons why a direction is not good: why its first calibration is not, or a given one."""
+        operation = operation or self._first(facet)
         verdict = self.verdict(operation, facet)
         if verdict is not None:
             return verdict.explain()
         record = self.engine.store.load(operation, facet.name)
+        if record is None and operation == facetpeel.IMAGE:
+            record = self.engine.store.load(facetpeel.NAME, facet.name)
         return "it did not run" if record is None else record.error
 
-    def look_at(self, facet: Facet, operation: str = FIRST.operation) -> list[Path]:
+    def look_at(self, facet: Facet) -> list[Path]:
         """The pictures that show why a direction is not good; the log when there is none."""
+        operation = self._first(facet)
         workspace, verdict = self.engine.workspace, self.verdict(operation, facet)
         folder = workspace.products(operation, facet.name)
         endings = [] if verdict is None else list(dict.fromkeys(c.look for c in verdict.failures))
@@ -104,19 +120,36 @@ class Standing:
         return {entry.direction for ledger in ledgers for entry in ledger.subtracted()}
 
     def solutions(self, facet: Facet) -> Solutions:
-        """The final solutions of a self-calibrated direction."""
+        """The final solutions of a calibrated direction, normalised ones."""
+        if self._is_peeled(facet):
+            return facetpeel.solutions_of(self._folder(facet), facet.name)
         products = self.engine.workspace.products(self.operation(facet), facet.name)
         return solving.solutions_of(products, facet.name)
 
-    def change(self, facet: Facet, operation: str | None = None) -> Change:
-        """What the self-calibration of a direction changes; of facetsub: what stands subtracted."""
-        products = self.engine.workspace.products(operation or self.operation(facet), facet.name)
-        return facetselfcal.change_of(self.engine, self.field, facet, products)
+    def change(self, facet: Facet, *, frozen: bool = False) -> Change:
+        """What the calibration of a direction changes in the data.
+
+        Parameters
+        ----------
+        frozen : bool
+            What stands subtracted, from the copies of facetsub, and not what the
+            calibration has left since.
+        """
+        folder = self._folder(facet, frozen=frozen)
+        if self._is_peeled(facet):
+            change_of = outlierpeel.change_of if facet.direction.is_outlier else facetpeel.change_of
+            return change_of(self.engine, self.field, facet, folder)
+        return facetselfcal.change_of(self.engine, self.field, facet, folder(self.operation(facet)))
+
+    def _folder(self, facet: Facet, *, frozen: bool = False) -> Callable[[str], Path]:
+        """Where each operation has its products of a direction."""
+        workspace = self.engine.workspace
+        return lambda operation: workspace.products("facetsub" if frozen else operation, facet.name)
 
     def calibration(self, facet: Facet) -> Calibration:
         """What a facet is imaged with: its own solutions, the nearest good ones, or none."""
         if self.is_subtracted(facet):
-            own = self.change(facet, "facetsub").new
+            own = self.change(facet, frozen=True).new
             return Calibration(own, own.solutions, "own")
         lender, failed = self.lender(facet), self.has_failed(facet)
         if lender is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,6 +67,11 @@ class Field:
         the one facet that the source belongs to.
     calibrators : mapping like ``sources``
         Those of them that are added back for self-calibration.
+    outliers : tuple of Facet
+        Patches around sources that are peeled and nothing else.
+    peel_models : mapping of direction name to path
+        The sky models, true flux densities, of the outliers and of those calibrators that
+        are peeled.
     """
 
     settings: Settings
@@ -75,6 +81,8 @@ class Field:
     geometry: FieldGeometry
     sources: Mapping[str, Mapping[Path, Components]]
     calibrators: Mapping[str, Mapping[Path, Components]]
+    outliers: tuple[Facet, ...] = ()
+    peel_models: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
     @property
     def beam_deg(self) -> float:

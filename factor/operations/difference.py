@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,14 @@ from factor.tools.dp3 import DP3Run, DP3Step, Predict, dp3_command
 
 @dataclass(frozen=True)
 class Change:
-    """What a direction's self-calibration changes in the data.
+    """What the calibration of a direction changes in the data.
 
     Attributes
     ----------
     new : CorruptedModel
         The new model and its solutions.
     initial : InitialModels
-        The initial models, as they were subtracted.
+        The initial models, as they were subtracted; there may be none.
     folder : Path
         Where its prediction lies until it is subtracted.
     """
@@ -40,6 +41,10 @@ class Change:
     def identity(self) -> str:
         """Fingerprint of what is subtracted: models and solutions."""
         return digest(*(file_digest(path) for path in self.files))
+
+    def discard(self) -> None:
+        """Delete the prediction: it is not to be subtracted."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def predictions(self, chunk: Chunk) -> list[tuple[Path, tuple[ChunkFile, ...]]]:
         """The measurement sets of the prediction for one chunk, and the files each is for."""

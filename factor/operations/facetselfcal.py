@@ -10,7 +10,6 @@ the residual and give a verdict.
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ _CALIBRATION_OPTIONS = (
     "phase_solver", "tec_block_mhz", "approximatetec", "maxapproxiter", "maxiter", "stepsize",
     "tolerance", "multires_selfcal",
 )  # fmt: skip
-_IMAGING_OPTIONS = (
+IMAGING_OPTIONS = (
     "wsclean_nchannels_factor", "fractional_bandwidth_selfcal_facet_image",
     "selfcal_cellsize_arcsec", "selfcal_robust", "selfcal_min_uv_lambda", "max_peak_smearing",
     "wsclean_image_padding", "wsclean_bl_averaging", "wsclean_use_idg", "automask_facet_image",
@@ -85,6 +84,7 @@ def run(
     calibrator, cycles, best = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
     scale = flux_scale(cycles, best)
     solutions = solving.finish(calibrator.target, best.solved, calibrator.preapplied, scale)
+    solving.plot(calibrator.target, solutions)
     new_model = make_new_model(context, field, facet, (best.model, scale), solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
@@ -93,7 +93,7 @@ def run(
     verdict = judge(values, field.settings.verdict, skip=field.settings.calibration.skip_selfcal_check)
     _tell(facet, verdict, values["thermal_noise_jy"])
     if not verdict.good:
-        shutil.rmtree(change.folder, ignore_errors=True)
+        change.discard()
     return {
         "verdict": verdict.to_json(),
         "thermal_noise_jy": values["thermal_noise_jy"],
@@ -143,7 +143,7 @@ def settings_of(field: Field, facet: Facet, attempt: Attempt = FIRST) -> dict[st
     settings = field.settings
     calibration, imaging = asdict(settings.calibration), asdict(settings.imaging)
     shaping = {name: calibration[name] for name in _CALIBRATION_OPTIONS}
-    shaping.update({name: imaging[name] for name in _IMAGING_OPTIONS})
+    shaping.update({name: imaging[name] for name in IMAGING_OPTIONS})
     direction = asdict(facet.direction)
     shaping |= {**flag_settings(settings), "holds_target": facet.holds_target}
     if settings.calibration.astrometry_catalogue is not None:

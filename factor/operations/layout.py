@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from factor import __version__
 from factor.directions.facets import make_facets
 from factor.directions.file import format_position
 from factor.directions.geometry import FieldGeometry
@@ -21,9 +20,10 @@ from factor.execution.step import digest
 from factor.observation.model import Observation
 from factor.operations.base import Field
 from factor.operations.choosing import choose_directions, known_sources
+from factor.operations.peel_layout import add_outliers, peel_models
 from factor.parset import Settings
 from factor.products.catalogues import catalogue_of_field
-from factor.products.skymodel import Components, read, select
+from factor.products.skymodel import Components, flux_at, read, select
 from factor.products.sources import assign_sources, calibrator_components
 from factor.state.store import read_json, write_json
 from factor.tuning.images import INNER_FRACTION, calibrator_image_size, inner_width_deg
@@ -64,12 +64,10 @@ def lay_out(
     geometry = field_geometry(settings, observation)
     _check_catalogue(settings, geometry)
     directions = choose_directions(settings, workspace, observation, sources, geometry, keep=keep)
-    _check_peeling(settings, directions)
+    directions, outlying = add_outliers(settings, directions, lambda d: image_width_deg(settings, d))
     target = target_of(settings)
-    if target is not None:
-        own_facet = settings.directions.target_has_own_facet
-        directions = with_target(directions, target, geometry, own_facet=own_facet)
-    sizes = {d.name: image_width_deg(settings, d) for d in directions}
+    directions = _add_target(settings, directions, target, geometry)
+    sizes = _widths(settings, (*outlying, *directions))
     facets = make_facets(
         directions,
         sources,
@@ -79,13 +77,15 @@ def lay_out(
         target=target,
     )
     _tell_of_target(target, facets, geometry)
+    outliers = make_facets(outlying, (), geometry, cal_image_deg=sizes)
+    shares = _shares(models, facets, outliers)
+    calibrators = {facet.name: _calibrators(settings, shares, facet) for facet in (*outliers, *facets)}
+    fluxes = {name: _middle_flux_jy(observation, parts) for name, parts in calibrators.items()}
+    peeled = peel_models(settings, outlying, fluxes, sizes, directions)
     if keep:
-        if _keep_layout(workspace, facets):
-            _tell_facets(facets)
-        write_facet_regions(facets, workspace.facets_region)
-        boxes = [replace(d, cal_size_deg=INNER_FRACTION * sizes[d.name]) for d in directions]
-        write_calimage_regions(boxes, sizes, workspace.calimages_region)
-    shares = _shares(models, facets)
+        if _keep_layout(workspace, (*outliers, *facets), peeled):
+            _tell_facets((*outliers, *facets))
+        _write_regions(workspace, facets, outlying, sizes)
     return Field(
         settings=settings,
         workspace=workspace,
@@ -93,7 +93,9 @@ def lay_out(
         facets=facets,
         geometry=geometry,
         sources=shares,
-        calibrators={facet.name: _calibrators(settings, shares, facet) for facet in facets},
+        calibrators=calibrators,
+        outliers=outliers,
+        peel_models=peeled,
     )
 
 
@@ -106,22 +108,20 @@ def _check_catalogue(settings: Settings, geometry: FieldGeometry) -> None:
         log.info("astrometry_catalogue: %d sources in the field", found)
 
 
-def _check_peeling(settings: Settings, directions: tuple[Direction, ...]) -> None:
-    """Refuse what peeling would be needed for, and warn of calibrators that it is meant for."""
-    peeled = [d.name for d in directions if d.is_outlier or d.peel_skymodel is not None]
-    if peeled:
-        raise InputError(
-            f"directions {', '.join(peeled)}: outlier_source and peel_skymodel are not available "
-            f"yet in this version ({__version__})",
-            "set them to empty or False, or remove these rows from the directions file",
-        )
-    limit = settings.calibration.peel_flux_jy
-    for direction in directions:
-        if direction.cal_flux_jy is not None and direction.cal_flux_jy > limit:
-            log.warning(
-                "%s: %.1f Jy is above peel_flux_Jy (%.1f Jy) but has no model to be peeled with: "
-                "it is self-calibrated", direction.name, direction.cal_flux_jy, limit,
-            )  # fmt: skip
+def _widths(settings: Settings, directions: tuple[Direction, ...]) -> dict[str, float]:
+    return {d.name: image_width_deg(settings, d) for d in directions}
+
+
+def _write_regions(
+    workspace: Workspace,
+    facets: tuple[Facet, ...],
+    outlying: tuple[Direction, ...],
+    sizes: Mapping[str, float],
+) -> None:
+    write_facet_regions(facets, workspace.facets_region)
+    directions = (*outlying, *(facet.direction for facet in facets))
+    boxes = [replace(d, cal_size_deg=INNER_FRACTION * sizes[d.name]) for d in directions]
+    write_calimage_regions(boxes, sizes, workspace.calimages_region)
 
 
 def target_of(settings: Settings) -> Target | None:
@@ -130,6 +130,15 @@ def target_of(settings: Settings) -> Target | None:
     if chosen.target_ra is None or chosen.target_dec is None or chosen.target_radius_arcmin is None:
         return None
     return Target(chosen.target_ra, chosen.target_dec, chosen.target_radius_arcmin / 60.0)
+
+
+def _add_target(
+    settings: Settings, directions: tuple[Direction, ...], target: Target | None, geometry: FieldGeometry
+) -> tuple[Direction, ...]:
+    if target is None:
+        return directions
+    own_facet = settings.directions.target_has_own_facet
+    return with_target(directions, target, geometry, own_facet=own_facet)
 
 
 def _tell_of_target(target: Target | None, facets: tuple[Facet, ...], geometry: FieldGeometry) -> None:
@@ -159,7 +168,11 @@ def image_width_deg(settings: Settings, direction: Direction) -> float:
     return size * cellsize / 3600.0
 
 
-def _shares(models: Models, facets: tuple[Facet, ...]) -> dict[str, dict[Path, Components]]:
+def _shares(
+    models: Models, facets: tuple[Facet, ...], outliers: tuple[Facet, ...]
+) -> dict[str, dict[Path, Components]]:
+    # What is peeled as an outlier is in no facet, wherever it lies.
+    facets = (*(replace(outlier, is_patch=False) for outlier in outliers), *facets)
     owners = assign_sources({str(path): model for path, model in models.items()}, facets)
     return {
         facet.name: {
@@ -173,6 +186,8 @@ def _calibrators(
     settings: Settings, shares: Mapping[str, Models], facet: Facet
 ) -> dict[Path, Components]:
     own = shares[facet.name]
+    if facet.direction.is_outlier:
+        return dict(own)
     if facet.direction.is_target:
         return {path: select(model, np.zeros(len(model), dtype=np.bool_)) for path, model in own.items()}
     if not any(len(model) for model in own.values()):
@@ -196,6 +211,7 @@ def _tell_facets(facets: tuple[Facet, ...]) -> None:
         direction = facet.direction
         flux = f"{direction.cal_flux_jy:.2f} Jy" if direction.cal_flux_jy else "flux not given"
         kind = ", a patch outside the field: calibrated, not imaged" if facet.is_patch else ""
+        kind = ", an outlier: peeled, not imaged" if direction.is_outlier else kind
         log.info(
             "%s: %s at %s, facet %.2f deg wide%s",
             facet.name, "a target, not calibrated" if direction.is_target else f"calibrator of {flux}",
@@ -203,11 +219,18 @@ def _tell_facets(facets: tuple[Facet, ...]) -> None:
         )  # fmt: skip
 
 
-def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...]) -> bool:
+def _middle_flux_jy(observation: Observation, models: Models) -> float:
+    """Apparent flux of some components in the middle band."""
+    middle = models[observation.bands[len(observation.bands) // 2].skymodel]
+    return float(flux_at(middle, observation.mid_freq_hz).sum())
+
+
+def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...], peeled: Container[str]) -> bool:
     """Note the layout, or refuse one that is not that of what was done; tell whether it is new."""
     path = workspace.state / "layout.json"
     layout = {
         facet.name: digest(str([(round(ra, 6), round(dec, 6)) for ra, dec in facet.vertices]))
+        + (" peeled" if facet.name in peeled else "")
         for facet in facets
     }
     kept = read_json(path, LAYOUT_VERSION, f"delete {workspace.state} and {workspace.results} to begin again")

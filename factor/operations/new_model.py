@@ -11,7 +11,7 @@ from factor.execution.step import Call, Step
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import clean_facet, facet_averaging, facet_options, selfcal_set
 from factor.operations.flagging import data_flags
-from factor.operations.passes import Extraction, extract
+from factor.operations.passes import CorruptedModel, Extraction, extract
 from factor.operations.publish import publish_image
 from factor.products.clean_models import join_models, model_from_clean
 from factor.tools.dp3 import ApplyCal
@@ -19,19 +19,24 @@ from factor.tuning.images import spread
 
 
 def new_model_path(products: Path, direction: str) -> Path:
-    """Where facetselfcal leaves the new model of a direction."""
+    """Where the new model of a direction is left."""
     return products / f"{direction}.new_facet_sources.skymodel"
 
 
 def make_new_model(
-    context: Context, field: Field, facet: Facet, calibrator: tuple[Path, float], solutions: Solutions
+    context: Context,
+    field: Field,
+    facet: Facet,
+    calibrator: tuple[Path, float],
+    solutions: Solutions,
+    peeled: CorruptedModel | None = None,
 ) -> Path:
     """Image the facet and write the model that replaces its initial one.
 
     Parameters
     ----------
     context : Context
-        Of facetselfcal on this direction.
+        Of facetselfcal or facetpeelimage on this direction.
     field : Field
         The field.
     facet : Facet
@@ -40,6 +45,8 @@ def make_new_model(
         The calibrator's model from self-calibration, and what its fluxes are divided by.
     solutions : Solutions
         What the facet's data are corrected with.
+    peeled : CorruptedModel or None
+        A model of the calibrator that is taken out of the data before they are imaged.
 
     Returns
     -------
@@ -55,6 +62,7 @@ def make_new_model(
         centre=(facet.ra_deg, facet.dec_deg),
         averaging=facet_averaging(field, facet, field.beam_deg),
         initial=field.initial_models(facet, context.products),
+        peeled=peeled,
         correct=(ApplyCal(solutions.h5parm, solutions.soltabs),),
         bands=tuple(band.name for band in chosen),
         flags=data_flags(field.settings),

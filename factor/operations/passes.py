@@ -59,6 +59,8 @@ class Extraction:
         Initial models that are added back, uncorrupted, as they were subtracted.
     new : CorruptedModel or None
         A self-calibrated model that is added back, corrupted, as it was subtracted.
+    peeled : CorruptedModel or None
+        A model that is taken away, corrupted.
     correct : tuple of ApplyCal
         Corrections applied after the shift.
     flags : tuple of PreFlag
@@ -76,6 +78,7 @@ class Extraction:
     averaging: Averaging
     initial: InitialModels | None = None
     new: CorruptedModel | None = None
+    peeled: CorruptedModel | None = None
     correct: tuple[ApplyCal, ...] = ()
     flags: tuple[PreFlag, ...] = ()
     bands: tuple[str, ...] | None = None
@@ -86,8 +89,8 @@ class Extraction:
         files: list[Path] = []
         if self.initial is not None:
             files += self.initial.paths
-        if self.new is not None:
-            files += [self.new.skymodel, self.new.solutions.filled]
+        for model in (self.new, self.peeled):
+            files += [] if model is None else [model.skymodel, model.solutions.filled]
         return (*files, *(c.parmdb for c in self.correct))
 
 
@@ -168,6 +171,8 @@ def _passes(how: Extraction, files: Sequence[ChunkFile]) -> tuple[DP3Step, ...]:
         passes.append(Predict(model, "add"))
     if how.new is not None:
         passes.append(how.new.predict("add"))
+    if how.peeled is not None:
+        passes.append(how.peeled.predict("subtract"))
     passes.append(PhaseShift(*how.centre))
     passes += how.correct
     if how.averaging != Averaging(1, 1):

@@ -79,7 +79,9 @@ def phases_of(soltabs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in soltabs if name != SLOW_AMPLITUDE)
 
 
-def solve(target: Target, data: Data, model: Path, label: str, *, with_gains: bool) -> Solutions:
+def solve(
+    target: Target, data: Data, model: Path, label: str, *, with_gains: bool, normalise: bool = True
+) -> Solutions:
     """Solve all chunks against a model.
 
     Parameters
@@ -94,6 +96,8 @@ def solve(target: Target, data: Data, model: Path, label: str, *, with_gains: bo
         For names of steps and files, e.g. ``cycle01``.
     with_gains : bool
         Whether slow gains are solved after the fast phases.
+    normalise : bool
+        Whether their mean becomes one; otherwise they keep the flux scale of the model.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def solve(target: Target, data: Data, model: Path, label: str, *, with_gains: bo
     fast = _solve_fast(target, data, model, label)
     if not with_gains:
         return Solutions(target.name, fast, fast, PHASES)
-    gains = _solve_slow(target, data, model, fast, label)
+    gains = _solve_slow(target, data, model, (fast, label), normalise=normalise)
     return Solutions(target.name, gains, gains, ALL_SOLTABS)
 
 
@@ -168,29 +172,37 @@ def _fast_solves(
     )
 
 
-def _solve_slow(target: Target, data: Data, model: Path, fast: Path, label: str) -> Path:
-    context = target.context
-    slow = {name: context.scratch / f"{name}.{label}.slow.h5" for name in data}
-    context.run(
+def _solve_slow(
+    target: Target, data: Data, model: Path, after: tuple[Path, str], *, normalise: bool
+) -> Path:
+    fast, label = after
+    slow = {name: target.context.scratch / f"{name}.{label}.slow.h5" for name in data}
+    target.context.run(
         *(_slow(target, chunk, data[chunk.name], model, (fast, slow[chunk.name])) for chunk in target.chunks)
     )
-    path = context.scratch / f"{target.name}.{label}.h5"
+    path = target.context.scratch / f"{target.name}.{label}.h5"
     arguments: dict[str, object] = {
         "fast": fast,
         "pieces": tuple(_piece(chunk, slow[chunk.name]) for chunk in target.chunks),
         "spline": target.settings.spline_smooth2d,
         "weights": _image_weights(target, data),
         "path": path,
+        "normalise": normalise,
     }
     reads = (fast, *slow.values())
     add = Call(combining.add_slow, arguments)
-    context.run(Step(f"smooth and normalise slow gains, {label}", add, reads, (path,)))
+    target.context.run(Step(f"smooth slow gains, {label}", add, reads, (path,)))
     return path
+
+
+def weights_path(target: Target) -> Path:
+    """Where the weights of a direction's image are left."""
+    return target.context.scratch / f"{target.name}.weights.npz"
 
 
 def _image_weights(target: Target, data: Data) -> Path:
     """What the data weigh in the image, which the scale of slow gains has to know; found once."""
-    path = target.context.scratch / f"{target.name}.weights.npz"
+    path = weights_path(target)
     mss = tuple(ms for parts in data.values() for ms in parts)
     arguments = {"mss": mss, "weighting": target.weighting, "path": path}
     call = Call(imageweights.write_image_weights, arguments)
@@ -202,18 +214,18 @@ def _piece(chunk: Chunk, h5parm: Path) -> combining.Piece:
     return combining.Piece(h5parm, chunk.start_mjd_s, chunk.end_mjd_s, chunk.night)
 
 
-def solutions_of(products: Path, direction: str) -> Solutions:
-    """The final solutions of a direction, where facetselfcal leaves them."""
+def solutions_of(products: Path, direction: str, kind: str = "") -> Solutions:
+    """The final solutions of a direction: from self-calibration, or ``_norm`` and ``_unnorm`` ones."""
     return Solutions(
         owner=direction,
-        h5parm=products / "combined_solutions.h5",
-        filled=products / "combined_solutions_filled.h5",
+        h5parm=products / f"combined_solutions{kind}.h5",
+        filled=products / f"combined_solutions{kind}_filled.h5",
         soltabs=ALL_SOLTABS,
     )
 
 
 def finish(
-    target: Target, last: Solutions, preapplied: Solutions | None, flux_scale: float
+    target: Target, last: Solutions, preapplied: Solutions | None, flux_scale: float, kind: str = ""
 ) -> Solutions:
     """Write the solutions of a direction as products, what was preapplied included.
 
@@ -228,9 +240,11 @@ def finish(
     flux_scale : float
         The calibrator's flux with its gains over that with phases alone: the amplitudes
         are scaled so that it becomes one.
+    kind : str
+        Of the solutions, for the names of the files.
     """
-    context, name = target.context, target.name
-    final = solutions_of(context.products, name)
+    context = target.context
+    final = solutions_of(context.products, target.name, kind)
     arguments = {
         "own": last.h5parm,
         "preapplied": preapplied.filled if preapplied else None,
@@ -241,13 +255,18 @@ def finish(
     }
     reads = (last.h5parm,) + ((preapplied.filled,) if preapplied else ())
     outputs = (final.h5parm, final.filled)
-    context.run(Step("combined solutions", Call(combining.combine_final, arguments), reads, outputs))
+    context.run(Step(f"combined solutions{kind}", Call(combining.combine_final, arguments), reads, outputs))
+    return final
+
+
+def plot(target: Target, solutions: Solutions) -> None:
+    """Plot the final solutions of a direction."""
+    context, name = target.context, target.name
     prefix = context.products / f"{name}."
     kinds = (*PLOTS, "tec") if target.plan.tec_edges_hz else PLOTS
     pictures = tuple(context.products / f"{name}.make_selfcal_plots_{kind}.png" for kind in kinds)
-    plot = Call(plot_solutions, {"h5parm": final.h5parm, "prefix": prefix})
-    context.run(Step("plots of the solutions", plot, (final.h5parm,), pictures))
-    return final
+    action = Call(plot_solutions, {"h5parm": solutions.h5parm, "prefix": prefix})
+    context.run(Step("plots of the solutions", action, (solutions.h5parm,), pictures))
 
 
 def _solve_step(target: Target, name: str, run: DP3Run) -> Step:

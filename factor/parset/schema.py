@@ -88,7 +88,7 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            unit="MHz", minimum=2),
     Option("peel_flux_Jy", Kind.FLOAT, 25.0,
            "Apparent flux density above which a calibrator is peeled with a given model "
-           "instead of being self-calibrated.", unit="Jy", above=0, implemented=False),
+           "instead of being self-calibrated.", unit="Jy", above=0),
     Option("solve_min_uv_lambda", Kind.FLOAT, 80.0,
            "Shortest baseline used in solves.", unit="wavelengths", minimum=0),
     Option("spline_smooth2D", Kind.BOOL, True,
@@ -299,8 +299,9 @@ _DIRECTIONS = Section("directions", "directions",
            "Give the target a facet of its own, which takes the nearest good solutions. A "
            "direction within the target's circle makes its facet the target's."),
     Option("outliers_file", Kind.FILE, None,
-           "Table, like the directions file, of directions to be peeled in addition.",
-           default_text="none", implemented=False),
+           "Table, like the directions file, of bright sources to be peeled before anything "
+           "else, in addition to the directions that are given or chosen.",
+           default_text="none", example="outliers.txt"),
 ))
 
 _CLUSTER = Section("cluster", "cluster", "The machine or machines on which Factor runs.", (

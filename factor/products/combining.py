@@ -103,7 +103,14 @@ def merge_fast(
     combine(path, frame, fast, tec=tec)
 
 
-def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, weights: Path, path: Path) -> None:
+def add_slow(
+    fast: Path,
+    pieces: Sequence[Piece],
+    spline: bool,
+    weights: Path,
+    path: Path,
+    normalise: bool = True,
+) -> None:
     """Join the slow gains of all chunks, smooth and normalise them, and add them to fast phases.
 
     Parameters
@@ -118,6 +125,8 @@ def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, weights: Path, p
         Weights of the image, from `factor.products.imageweights`.
     path : Path
         H5parm to write.
+    normalise : bool
+        Divide the amplitudes by one factor; otherwise they keep the flux scale of the model.
     """
     frame = read_frame(fast)
     what = f"{frame.direction}: slow"
@@ -127,10 +136,27 @@ def add_slow(fast: Path, pieces: Sequence[Piece], spline: bool, weights: Path, p
         smooth_2d=spline,
     )
     slow = {AMPLITUDE: amplitude} | ({} if phase is None else {PHASE: phase})
-    baselines, cells = read_image_weights(weights).of(amplitude)
-    slow = scale_amplitudes(slow, normalisation_factor(amplitude, baselines, phase, cells))
+    if normalise:
+        baselines, cells = read_image_weights(weights).of(amplitude)
+        slow = scale_amplitudes(slow, normalisation_factor(amplitude, baselines, phase, cells))
     earlier = read_soltabs(fast)
     combine(path, frame, earlier[FAST_PHASE], slow, earlier.get(TEC_NAME))
+
+
+def amplitude_scale(path: Path, weights: Path) -> float:
+    """What a file's amplitudes would have to be divided by to be normalised.
+
+    Parameters
+    ----------
+    path : Path
+        H5parm with slow gains.
+    weights : Path
+        Weights of the image.
+    """
+    soltabs = read_soltabs(path)
+    amplitude = soltabs[SLOW_AMPLITUDE]
+    baselines, cells = read_image_weights(weights).of(amplitude)
+    return normalisation_factor(amplitude, baselines, soltabs[SLOW_PHASE], cells)
 
 
 def combine_final(

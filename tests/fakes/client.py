@@ -2,7 +2,8 @@
 
 The folder FAKE_TOOLS of the environment controls it:
 ``socket`` is the server's; ``journal`` gets a line for each command that came to its end;
-``die`` (if there) makes each command kill Factor once, at one of three moments;
+``die`` (if there) makes each command kill Factor once, at one of three moments (those whose
+outputs have one of its words in their names, if it has any);
 ``fail`` holds a text: commands with this text in their outputs fail.
 """
 
@@ -59,7 +60,8 @@ def half(outputs: list[str], tool: str) -> None:
 
 def moment_of_death(folder: Path, key: str) -> int | None:
     """When this command is to die: 0 before, 1 in the middle of, 2 after its work; None: not."""
-    if not (folder / "die").exists():
+    words = (folder / "die").read_text().split() if (folder / "die").exists() else None
+    if words is None or (words and not any(word in key for word in words)):
         return None
     with (folder / "died").open("a+") as stream:
         stream.seek(0)

@@ -87,7 +87,8 @@ def test_taking_a_failure_all_the_same(skip: bool, limit: float, good: bool) -> 
         settings=SimpleNamespace(
             calibration=SimpleNamespace(skip_selfcal_check=skip),
             verdict=VerdictSettings(**dict.fromkeys(names, limit)),
-        )
+        ),
+        peel_models={},
     )
     facet: Any = SimpleNamespace(name="d")
     assert Standing(engine, field).is_good(facet) is good

@@ -27,11 +27,12 @@ def effective_flux_jy(peak_jy: float, total_jy: float) -> float:
 def fast_interval_slots(flux_jy: float, n_bands: int, slot_s: float) -> int:
     """Interval of the fast phases in time slots: 16 s x (S_ref / S)^2, at most 16 s.
 
-    S_ref is 1.4 Jy x sqrt(4 / n_bands), S the effective flux.
+    S_ref is 1.4 Jy x sqrt(4 / n_bands), S the effective flux. No more slots than fit: what
+    the ionosphere does within an interval costs more than the noise.
     """
     reference_jy = REFERENCE_FLUX_JY * math.sqrt(4.0 / n_bands)
     wanted_s = LONGEST_FAST_S * (reference_jy / max(flux_jy, 1e-6)) ** 2
-    return max(1, round(min(wanted_s, LONGEST_FAST_S) / slot_s))
+    return max(1, math.floor(min(wanted_s, LONGEST_FAST_S) / slot_s + 1e-6))
 
 
 def fast_smoothing_hz(flux_jy: float) -> float:

@@ -30,6 +30,13 @@ def test_fast_interval(flux_jy: float, n_bands: int, seconds: float) -> None:
     assert fast_interval_slots(flux_jy, n_bands, 4.0) == seconds / 4
 
 
+def test_no_more_slots_than_fit() -> None:
+    """13.2 s are one slot of 8 s: two would be longer than the interval."""
+    assert fast_interval_slots(1.54, 4, 8.0) == 1
+    assert fast_interval_slots(1.0, 4, 8.011) == 1
+    assert fast_interval_slots(1.0, 4, 8.0) == 2
+
+
 def test_slots_longer_than_the_interval() -> None:
     """Averaged data: one slot is the least that can be solved for."""
     assert fast_interval_slots(0.1, 4, 30.0) == 1

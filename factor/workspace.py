@@ -22,6 +22,9 @@ OPERATIONS = (
     "fieldmosaic",
 )
 
+#: The self-calibration of a direction that failed, done once more with safer settings.
+SECOND_ATTEMPT = "facetselfcal_retry"
+
 _CHUNK_FILE = re.compile(r"(?P<ms>.+)_chunk(?P<index>\d+)\.ms$")
 
 

@@ -17,6 +17,7 @@ from factor.tuning.images import (
     sharpening_arcsec,
     spectral_setup,
 )
+from factor.workspace import SECOND_ATTEMPT
 
 #: Calibrators (or sources of a facet) larger than this are cleaned with multiscale, degrees.
 MULTISCALE_DEG = 4.0 / 60.0
@@ -46,9 +47,9 @@ class Attempt:
 
 FIRST = Attempt("facetselfcal")
 
-#: For a direction that has failed: averages over ten times the data, with a fraction of the
-#: free parameters, when all other directions have been subtracted.
-RETRY = Attempt("facetselfcal_retry", stretch=3, phases_only=True)
+#: For a direction that has failed: a fraction of the free parameters, when all other
+#: directions have been subtracted.
+RETRY = Attempt(SECOND_ATTEMPT, stretch=3, phases_only=True)
 
 
 @dataclass(frozen=True)

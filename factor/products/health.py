@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from factor.products.normalising import gain_scatter, phase_scatter
-from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, read_soltabs
+from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, Soltab, read_soltabs
+
+Bools = NDArray[np.bool_]
 
 #: Scatter of a station's phases (rad) and amplitudes (of the logarithm) beyond which they
 #: are no solutions: random phases have more than 1.5.
 SENSELESS_PHASES_RAD = 1.2
 SENSELESS_GAINS = 0.5
+
+#: Factor between a station's amplitudes and those of all others beyond which it is mad.
+SENSELESS_SCALE = 2.0
 
 
 def solution_values(path: Path) -> dict[str, float]:
@@ -32,9 +38,17 @@ def solution_values(path: Path) -> dict[str, float]:
     if SLOW_AMPLITUDE in soltabs:
         gains = np.array(list(gain_scatter(soltabs[SLOW_AMPLITUDE]).values()))
         values["gain_scatter"] = _median(gains)
-        senseless |= gains > SENSELESS_GAINS
+        senseless |= (gains > SENSELESS_GAINS) | _off_scale(soltabs[SLOW_AMPLITUDE])
     values["bad_stations"] = float(senseless.mean())
     return values
+
+
+def _off_scale(amplitude: Soltab) -> Bools:
+    """Stations whose amplitudes are on another scale than those of the others."""
+    logs = np.log(np.where(amplitude.good, amplitude.values, 1.0))
+    axes = (0, 1, *range(3, logs.ndim))
+    scales = np.median(logs, axis=axes)
+    return np.asarray(np.abs(scales - np.median(scales)) > np.log(SENSELESS_SCALE))
 
 
 def _median(values: np.ndarray) -> float:

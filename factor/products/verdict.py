@@ -130,10 +130,8 @@ class Check:
 
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        return (
-            f"{self.name} {self.value:.4g}{unit} is above {self.limit:.4g}{unit} "
-            f"({self.option}): {self.reason}"
-        )
+        option = f" ({self.option})" if self.option else ""
+        return f"{self.name} {self.value:.4g}{unit} is above {self.limit:.4g}{unit}{option}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from factor.products.verdict import Verdict
 from factor.progress.model import Failure
 from factor.state.records import Record
-from factor.workspace import Workspace
+from factor.workspace import SECOND_ATTEMPT, Workspace
 
 #: The operation of self-calibration, and that of the second attempt.
-ATTEMPTS = ("facetselfcal", "facetselfcal_retry")
+ATTEMPTS = ("facetselfcal", SECOND_ATTEMPT)
 
 
 def failures_of(

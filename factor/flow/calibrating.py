@@ -79,7 +79,7 @@ def try_again(standing: Standing, group: Sequence[Facet]) -> None:
     names = [facet.name for facet in bad if standing.record(RETRY.operation, facet) is None]
     if names:
         log.info(
-            "tried again, with phases alone and intervals %d times as long: %s",
+            "tried again, from low resolution, with phases alone and intervals %d times as long: %s",
             RETRY.stretch, ", ".join(names),
         )  # fmt: skip
     _attempt(standing, bad, RETRY, None)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from factor.operations.base import Solutions
 from factor.operations.passes import image
-from factor.operations.selfcal_loop import FULL, Calibrator, Cycle
+from factor.operations.selfcal_loop import Calibrator, Cycle, Outcome
 from factor.products.displacement import shift_beams, source_shift_arcsec
 from factor.products.health import solution_values
 from factor.products.images import image_noise, read_image
@@ -20,19 +19,13 @@ from factor.tuning.images import spread
 EXPECTED_DYNAMIC_RANGE = 1000.0
 
 
-def gather(
-    calibrator: Calibrator, cycles: Sequence[Cycle], best: Cycle, solutions: Solutions, new_model: Path
-) -> dict[str, float]:
+def gather(outcome: Outcome, solutions: Solutions, new_model: Path) -> dict[str, float]:
     """Measure what the verdict needs, the residual apart.
 
     Parameters
     ----------
-    calibrator : Calibrator
-        As it was solved.
-    cycles : sequence of Cycle
-        All of them, the first image included.
-    best : Cycle
-        The one that is kept.
+    outcome : Outcome
+        Of the self-calibration.
     solutions : Solutions
         The final ones.
     new_model : Path
@@ -43,26 +36,25 @@ def gather(
     dict of str to float
         By the keys of `factor.products.verdict.CRITERIA`, and ``thermal_noise_jy``.
     """
+    calibrator, best, before = outcome.calibrator, outcome.best, outcome.before
     thermal_jy = thermal_noise_jy(calibrator, best)
-    # Also where another direction's phases were applied first: they may move sources, too.
-    suffix = FULL if calibrator.plan.stages else ""
-    first_image = calibrator.context.products / f"{calibrator.name}.wsclean_image00{suffix}.fits"
-    # Images of lower resolution are not held against that which is kept.
-    cycles = cycles[len(calibrator.plan.stages) :]
-    initial = calibrator.middle_model_of_facet()
-    if calibrator.catalogue is not None:
-        # The catalogue moves sources, as it should: they must stay where the first solve put them.
-        first_image = next(cycle.image for cycle in cycles if cycle.solutions is not None)
-        initial = None
+    # A catalogue moves sources, as it should: they must stay where the first solve put them.
+    moved = calibrator.catalogue is not None
+    first_sharp = outcome.cycles[max(1, len(calibrator.plan.stages))]
+    held_at = first_sharp if moved else before
     values = {
-        **loop_values([cycle.quality for cycle in cycles], best.quality),
-        **calibrator.context.read(solution_values, solutions.h5parm),
-        "flux_change": _either_way(_flux_jy(best.model), _flux_jy(cycles[0].model)),
-        "position_shift_beams": shift_beams(first_image, best.image),
+        "noise_rise": best.quality.noise_jy / before.quality.noise_jy,
+        "peak_fall": before.quality.peak_jy / best.quality.peak_jy,
+        "dynamic_range_fall": before.quality.dynamic_range / best.quality.dynamic_range,
+        "divergence": best.quality.dynamic_range / outcome.cycles[-1].quality.dynamic_range,
+        "flux_change": _either_way(_flux_jy(best.model), _flux_jy(before.model)),
+        "position_shift_beams": shift_beams(held_at.image, best.image),
         "noise_over_expected": _over_expected(best.quality, thermal_jy),
         "thermal_noise_jy": thermal_jy,
+        **calibrator.context.read(solution_values, solutions.h5parm),
     }
-    if initial is not None:
+    initial = calibrator.middle_model_of_facet()
+    if initial is not None and not moved:
         values["source_shift_arcsec"] = source_shift_arcsec(new_model, initial)
     facet_image = calibrator.context.products / f"{calibrator.name}.image_full.fits"
     if not calibrator.facet.is_patch:
@@ -71,17 +63,6 @@ def gather(
         scale = (bands / len(spread(bands, fraction))) ** 0.5
         values["facet_noise_over_expected"] = _over_expected(image_quality(facet_image), scale * thermal_jy)
     return values
-
-
-def loop_values(cycles: Sequence[ImageQuality], best: ImageQuality) -> dict[str, float]:
-    """What the calibrator's images say, from the first to the one that is kept."""
-    first, last = cycles[0], cycles[-1]
-    return {
-        "noise_rise": best.noise_jy / first.noise_jy,
-        "peak_fall": first.peak_jy / best.peak_jy,
-        "dynamic_range_fall": first.dynamic_range / best.dynamic_range,
-        "divergence": best.dynamic_range / last.dynamic_range,
-    }
 
 
 def thermal_noise_jy(calibrator: Calibrator, cycle: Cycle) -> float:

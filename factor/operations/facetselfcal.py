@@ -26,10 +26,11 @@ from factor.operations.flagging import flag_settings
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
-from factor.operations.selfcal_loop import Calibrator, flux_scale, self_calibrate
+from factor.operations.selfcal_loop import PHASE_CYCLES, Calibrator, Outcome, self_calibrate
 from factor.operations.selfcal_plan import FIRST, Attempt, make_plan
 from factor.products.clean_models import effective_flux
 from factor.products.skymodel import Components
+from factor.products.solutions import SLOW_AMPLITUDE
 from factor.products.verdict import Verdict, judge, residual_values
 
 log = logging.getLogger("factor.facetselfcal")
@@ -81,14 +82,15 @@ def run(
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy, attempt)
     log.info("%s: %s", facet.name, plan.describe(field.observation.chunks))
-    calibrator, cycles, best = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
-    scale = flux_scale(cycles, best)
+    outcome = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
+    calibrator, cycles, best = outcome.calibrator, outcome.cycles, outcome.best
+    scale = _flux_scale(outcome)
     solutions = solving.finish(calibrator.target, best.solved, calibrator.preapplied, scale)
     solving.plot(calibrator.target, solutions)
     new_model = make_new_model(context, field, facet, (best.model, scale), solutions)
     change = change_of(context.engine, field, facet, context.products)
     context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
-    values = gather(calibrator, cycles, best, solutions, new_model)
+    values = gather(outcome, solutions, new_model)
     values |= residual_values(*look_at_residuals(context, field, facet, change))
     verdict = judge(values, field.settings.verdict, skip=field.settings.calibration.skip_selfcal_check)
     _tell(facet, verdict, values["thermal_noise_jy"])
@@ -103,6 +105,13 @@ def run(
         "flux_jy": flux_jy,
         "preapplied": calibrator.preapplied.owner if calibrator.preapplied else "",
     }
+
+
+def _flux_scale(outcome: Outcome) -> float:
+    """The calibrator's flux in the image that is kept over that of the last phase-only image."""
+    if SLOW_AMPLITUDE not in outcome.best.solved.soltabs:
+        return 1.0
+    return outcome.best.quality.peak_jy / outcome.cycles[PHASE_CYCLES].quality.peak_jy
 
 
 def _check_calibrator(field: Field, facet: Facet) -> None:

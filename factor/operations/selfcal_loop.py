@@ -30,7 +30,6 @@ from factor.products.images import SkyGrid
 from factor.products.imageweights import Weighting
 from factor.products.masks import write_square_mask
 from factor.products.quality import ImageQuality, image_quality
-from factor.products.solutions import SLOW_AMPLITUDE
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
 
@@ -213,21 +212,32 @@ class Calibrator:
         )
 
 
-def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cycle]:
+@dataclass(frozen=True)
+class Outcome:
+    """What the loop has come to.
+
+    Attributes
+    ----------
+    calibrator : Calibrator
+        As it was solved: with or without another direction's phases.
+    cycles, best : list of Cycle, Cycle
+        All, and that after the phase-only ones whose image has the highest dynamic range.
+    before : Cycle
+        The calibrator before anything was applied to it, at full resolution.
+    """
+
+    calibrator: Calibrator
+    cycles: list[Cycle]
+    best: Cycle
+    before: Cycle
+
+
+def self_calibrate(calibrator: Calibrator) -> Outcome:
     """Run the loop; the cycle with the best image gives the solutions and the model.
 
     Another direction's phases are applied first only where they make the first image
     better: two directions can differ more from each other than each from what
     direction-independent calibration left.
-
-    Returns
-    -------
-    calibrator : Calibrator
-        As it was solved: with or without another direction's phases.
-    cycles : list of Cycle
-        All images, the first one included.
-    best : Cycle
-        The one after the phase-only cycles whose image has the highest dynamic range.
 
     Raises
     ------
@@ -251,7 +261,7 @@ def self_calibrate(calibrator: Calibrator) -> tuple[Calibrator, list[Cycle], Cyc
             break
     best = max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range)
     _tell_choice(calibrator, cycles, best)
-    return calibrator, cycles, best
+    return Outcome(calibrator, cycles, best, begun.sharp)
 
 
 def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> None:
@@ -264,13 +274,6 @@ def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> No
         "%s: ends after cycle %d: %s; cycle %d is kept: the highest dynamic range with gains (%.0f)",
         calibrator.name, cycles[-1].number, reason, best.number, best.quality.dynamic_range,
     )  # fmt: skip
-
-
-def flux_scale(cycles: list[Cycle], best: Cycle) -> float:
-    """The calibrator's flux in the image that is kept over that of the last phase-only image."""
-    if SLOW_AMPLITUDE not in best.solved.soltabs:
-        return 1.0
-    return best.quality.peak_jy / cycles[PHASE_CYCLES].quality.peak_jy
 
 
 @dataclass(frozen=True)

@@ -38,18 +38,21 @@ class Attempt:
         Factor by which the intervals of the fast phases are longer than usual.
     phases_only : bool
         Whether slow gains are left out.
+    in_stages : bool
+        Whether it begins at a low resolution in any case.
     """
 
     operation: str
     stretch: int = 1
     phases_only: bool = False
+    in_stages: bool = False
 
 
 FIRST = Attempt("facetselfcal")
 
 #: For a direction that has failed: a fraction of the free parameters, when all other
 #: directions have been subtracted.
-RETRY = Attempt(SECOND_ATTEMPT, stretch=3, phases_only=True)
+RETRY = Attempt(SECOND_ATTEMPT, stretch=3, phases_only=True, in_stages=True)
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ def make_plan(field: Field, facet: Facet, flux_jy: float, attempt: Attempt = FIR
     plan = make_solve_plan(field, direction, flux_jy, solve_averaging)
     return SelfcalPlan(
         full=Resolution(0.0, settings.imaging.selfcal_cellsize_arcsec, size),
-        stages=_stages(field, size) if settings.calibration.multires_selfcal else (),
+        stages=_stages(field, size) if settings.calibration.multires_selfcal or attempt.in_stages else (),
         inner_width_deg=inner_deg,
         solve_averaging=solve_averaging,
         image_averaging=Averaging(1, averaging.timestep),

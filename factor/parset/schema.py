@@ -157,7 +157,7 @@ _VERDICT = Section("verdict", "verdict",
            "noise, which is measured in Stokes V, and a thousandth of the peak.", above=0),
     Option("max_flagged_fraction", Kind.FLOAT, 0.5, "Fraction of flagged solutions.",
            minimum=0, maximum=1),
-    Option("max_phase_scatter_rad", Kind.FLOAT, 0.6,
+    Option("max_phase_scatter_rad", Kind.FLOAT, 0.4,
            "Scatter of the fast phases from one interval to the next, median of the stations; "
            "random phases have more than 1.5.", unit="rad", above=0),
     Option("max_gain_scatter", Kind.FLOAT, 0.3,

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from factor.operations.base import Solutions
+from factor.operations.calibrator import Calibrator
 from factor.operations.passes import image
-from factor.operations.selfcal_loop import Calibrator, Cycle, Outcome
+from factor.operations.selfcal_loop import Cycle, Outcome
 from factor.products.displacement import shift_beams, source_shift_arcsec
 from factor.products.health import solution_values
 from factor.products.images import image_noise, read_image

@@ -20,13 +20,14 @@ from factor.execution.context import Context, Engine
 from factor.execution.step import file_digest
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
+from factor.operations.calibrator import Calibrator
 from factor.operations.difference import Change, predict
 from factor.operations.evidence import gather
 from factor.operations.flagging import flag_settings
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
-from factor.operations.selfcal_loop import PHASE_CYCLES, Calibrator, Outcome, self_calibrate
+from factor.operations.selfcal_loop import PHASE_CYCLES, Outcome, self_calibrate
 from factor.operations.selfcal_plan import FIRST, Attempt, make_plan
 from factor.products.clean_models import effective_flux
 from factor.products.skymodel import Components

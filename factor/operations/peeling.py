@@ -12,11 +12,11 @@ from factor.execution.context import Context
 from factor.execution.step import Call, Step, file_digest
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
+from factor.operations.calibrator import Calibrator
 from factor.operations.difference import Change, predict
 from factor.operations.flagging import flag_settings
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
-from factor.operations.selfcal_loop import Calibrator
 from factor.operations.selfcal_plan import make_plan
 from factor.products.apparent import write_apparent_model
 from factor.products.clean_models import effective_flux

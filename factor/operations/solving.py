@@ -39,6 +39,7 @@ SLOW_SMOOTHING_HZ = 10e6
 #: The same where they are solved for each channel, to follow what is not smooth.
 CHANNEL_SMOOTHING_HZ = 1e6
 
+#: The measurement sets of each chunk, by its name.
 Data = dict[str, tuple[Path, ...]]
 Files = tuple[Path, Path]
 

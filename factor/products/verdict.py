@@ -72,7 +72,7 @@ CRITERIA: Mapping[str, Criterion] = {
         "the solutions move the calibrator, and with it all sources of its facet", _CYCLES),
     "source_shift_arcsec": Criterion(
         "shift of the facet's sources from their initial model", "max_source_shift_arcsec",
-        "arcsec", "the solutions drag the facet's sources along, or the initial model misplaces them", _FACET),
+        "arcsec", "the facet's sources are dragged along, or misplaced in the initial model", _FACET),
     "noise_over_expected": Criterion(
         "noise of the calibrator's image over the expected", "max_noise_over_expected", "",
         "errors of the calibration, or of its surroundings, swamp the thermal noise", _CYCLES),

@@ -12,13 +12,16 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from factor.directions.file import read_directions
 from factor.errors import FactorError, InputError
+from factor.products.skymodel import read
 from factor.tools.environment import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 import simulate
 from simulation import effects, geometry, sky, tools
+from simulation import field as simulated
 from simulation import measurementset as msets
 from simulation.options import FieldOptions
 
@@ -339,3 +342,32 @@ def test_sources_are_imaged_at_their_places(field: simulate.Paths, tmp_path: Pat
     assert np.hypot(x - at_x, y - at_y) < 1.5
     assert image.max() == pytest.approx(np.mean(brightest["apparent_flux_jy"]), rel=0.2)
     assert np.hypot(x - 800, y - 800) > 100
+
+
+def test_the_brightest_source_is_made_brighter() -> None:
+    """Its apparent flux density becomes the one asked for, its true one in proportion; no other changes."""
+    sources = [sky.Source("near", 10.0, 50.0, 3.0, -0.7), sky.Source("far", 12.0, 50.0, 4.0, -0.7)]
+    apparent = [[replace(s, flux_jy=s.flux_jy * p) for s, p in zip(sources, (0.9, 0.4), strict=True)]]
+    true, seen = simulated._brighten(replace(TINY, bright_jy=40.0), sources, apparent)
+    assert [s.flux_jy for s in seen[0]] == pytest.approx([40.0, 1.6])
+    assert [s.flux_jy for s in true] == pytest.approx([40.0 / 0.9, 4.0])
+
+
+@pytest.mark.tools
+def test_an_outlier_is_in_the_data_alone(field: simulate.Paths, tmp_path: Path) -> None:
+    """As bright as asked for, also after the initial subtraction; in no model, not in the ideal."""
+    simulate.simulate(replace(TINY, outlier_jy=10.0), tmp_path)
+    paths, band = simulate.Paths(tmp_path), TINY.band_names[0]
+    for column in ("DATA", "SUBTRACTED_DATA_ALL"):
+        added = msets.read_column(paths.ms(band), column) - msets.read_column(field.ms(band), column)
+        assert np.abs(added[..., 0]).mean() == pytest.approx(10.0, rel=0.1)
+    assert np.array_equal(msets.read_column(paths.ideal_ms(band), "DATA"),
+                          msets.read_column(field.ideal_ms(band), "DATA"))
+    # WSClean's sums depend on the order of its threads in the last digits.
+    models = [read(one.ms(band).with_suffix(".merge")) for one in (paths, field)]
+    assert models[0].flux_jy == pytest.approx(models[1].flux_jy, rel=1e-3)
+    (outlier,) = read_directions(paths.outliers)
+    assert outlier.is_outlier
+    assert outlier.peel_skymodel == str(paths.outlier_model.resolve())
+    assert truth(paths)["outlier"]["flux_jy"] > 10.0
+    assert truth(field)["outlier"] is None

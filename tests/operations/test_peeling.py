@@ -209,7 +209,7 @@ def test_a_failed_peeling_is_not_subtracted(make_run: Callable[[], Any]) -> None
     run = make_run()
     options = peeling(run)
     (run.tools / "fail").write_text("west.image_full")
-    assert run.run(calibration__exit_on_selfcal_failure="False", imaging__make_mosaic="False", **options) == 1
+    assert run.run("-s", "1", calibration__exit_on_selfcal_failure="False", **options) == 0
     for path in (run.work / "chunks").rglob("*.ledger.json"):
         entries = json.loads(path.read_text())["entries"]
         assert [entry["direction"] for entry in entries] == ["out", "east"]
@@ -240,7 +240,7 @@ def test_an_outlier_is_taken_out_of_the_selection(make_run: Callable[[], Any]) -
     run = make_run()
     write_model(run.folder / "m.skymodel", WEST, 30.0)
     path = write_row(run.folder / "outliers.txt", "out", WEST, "m.skymodel")
-    assert run.run(directions__outliers_file=str(path), imaging__make_mosaic="False") == 0
+    assert run.run("-s", "1", directions__outliers_file=str(path)) == 0
     assert not (run.work / "results/facetselfcal/west").exists()
     assert (run.work / "results/facetselfcal/east").exists()
     for options in dp3_calls(run, "outlierpeel out: predict the difference"):
@@ -251,10 +251,7 @@ def test_an_outlier_is_taken_out_of_the_selection(make_run: Callable[[], Any]) -
     assert "west_0" not in read(initial).name
 
 
-def test_peeling_changed_in_a_run_that_has_begun(make_run: Callable[[], Any], capfd: Any) -> None:
+def test_peeling_changed_in_a_run_that_has_begun(peeled: Any, capfd: Any) -> None:
     """A facet that stands subtracted one way cannot go on as if it had been the other way."""
-    run = make_run()
-    options = peeling(run)
-    assert run.run(imaging__make_mosaic="False", calibration__peel_flux_jy="100", **options) == 0
-    assert run.run(imaging__make_mosaic="False", **options) == InputError.exit_status
+    assert peeled.run(calibration__peel_flux_jy="100", **peeling(peeled)) == InputError.exit_status
     assert "changed: west" in capfd.readouterr().err

@@ -148,7 +148,7 @@ def _calibrators(field: Field, truth: Truth, image: mosaics.Mosaic) -> list[resu
         thermal = phases.ThermalLimit(
             flux_jy=source.apparent_jy,
             visibility_noise_jy=truth.visibility_noise_jy,
-            n_samples=truth.n_channels * plan.solint_fast,
+            n_samples=truth.n_channels * plan.solve.solint_fast,
             min_uv_lambda=field.settings.calibration.solve_min_uv_lambda,
         )
         h5parm = solutions_of(field.workspace.products("facetselfcal", facet.name), facet.name).h5parm

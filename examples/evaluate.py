@@ -65,7 +65,7 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
     field = references.field_of_run(load(folder / "factor.parset"))
     record = _mosaic_record(field)
     fields = {"factor": field}
-    for kind, data in (("ideal", "ideal"), ("di", "ms")):
+    for kind, data in (("ideal", "ideal"), ("di", _uncorrected(folder / "data"))):
         print(f"imaging {folder / kind}", flush=True)
         reference = references.Reference(folder / kind, folder / "data" / data)
         fields[kind] = references.make_reference(reference, field)
@@ -100,6 +100,11 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
     report = {"mosaic_finished": record.finished, **results.make_report(findings)}
     (folder / "report.json").write_text(json.dumps(plain(report), indent=1) + "\n")
     return report
+
+
+def _uncorrected(data: Path) -> str:
+    """Which data DI is made from: those of the run, less the outlier, which is easily peeled."""
+    return "without_outlier" if (data / "without_outlier").is_dir() else "ms"
 
 
 def plain(value: Any) -> Any:

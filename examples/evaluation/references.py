@@ -3,7 +3,7 @@
 Both are made by Factor's own facetimage and fieldmosaic, in which no direction was
 self-calibrated: every facet's initial model is added back as it was subtracted, and
 nothing is corrected. *ideal* has the data without direction-dependent effects, *di* the
-data that the run itself had.
+data that the run itself had, less a source outside the field that it peels.
 """
 
 from __future__ import annotations

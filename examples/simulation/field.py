@@ -64,6 +64,11 @@ class Paths:
         return self.root / "ideal" / f"{band}.ms"
 
     @property
+    def without_outlier(self) -> Path:
+        """The affected data before the source outside the field was put into them."""
+        return self.root / "without_outlier"
+
+    @property
     def outlier_model(self) -> Path:
         """True flux densities of the source outside the field."""
         return self.root / "ms" / "outlier.skymodel"
@@ -77,7 +82,7 @@ class Paths:
         """Remove what a simulation makes, and nothing else."""
         self.marker.unlink(missing_ok=True)
         self.outliers.unlink(missing_ok=True)
-        for name in ("ms", "ideal", "truth", "scratch"):
+        for name in ("ms", "ideal", "truth", "scratch", "without_outlier"):
             shutil.rmtree(self.root / name, ignore_errors=True)
 
 
@@ -280,6 +285,8 @@ def _add_outlier(
     """Put the outlier into the data, after the initial subtraction: that knows nothing of it."""
     if options.outlier_jy == 0:
         return None
+    # What nothing direction-dependent corrects is held against the result; it need not have it.
+    shutil.copytree(paths.ms(options.band_names[0]).parent, paths.without_outlier)
     sets = [paths.ms(band) for band in options.band_names]
     source = outlier.place_outlier(options, sets[0], observed)
     outlier.write_outlier_row(options, source, paths.outlier_model, paths.outliers)

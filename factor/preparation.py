@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from factor.errors import FactorError, InputError
@@ -13,11 +14,15 @@ from factor.observation.chunks import bytes_needed, known_flagged_fractions, mak
 from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan, plan_chunks
 from factor.parset import Settings
+from factor.state.intent import Reset
 from factor.state.ledger import Ledger
+from factor.state.records import Record
 from factor.state.store import StateStore
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor")
+
+_BEGIN_AGAIN = "begin again from the data as they came: runfactor -r all"
 
 
 def plan_observation(settings: Settings, workspace: Workspace, jobs: int) -> tuple[ChunkPlan, ...]:
@@ -51,51 +56,74 @@ def chunk_observation(plan: tuple[ChunkPlan, ...], workspace: Workspace, jobs: i
     return make_chunks(plan, workspace, jobs)
 
 
-def settle_ledgers(workspace: Workspace, observation: Observation) -> None:
-    """Bring every chunk into a state that the ledger knows.
+def finish_edits(workspace: Workspace, observation: Observation) -> None:
+    """Finish or drop the edits of chunks that were interrupted."""
+    for ledger in _ledgers(workspace, observation):
+        ledger.recover()
 
-    Edits that were interrupted are finished or dropped. Where the user deleted state and
-    results, all chunks go back to the data as they came.
+
+def _ledgers(workspace: Workspace, observation: Observation) -> list[Ledger]:
+    return [Ledger(workspace, file.path) for chunk in observation.chunks for file in chunk.files]
+
+
+def settle_ledgers(workspace: Workspace, observation: Observation, reset: Reset) -> None:
+    """Bring every chunk into a state that the records know.
+
+    Where the user deleted state and results, all chunks go back to the data as they came.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The working directory.
+    observation : Observation
+        The chunks.
+    reset : Reset
+        What is about to be reset: that may be half undone, or damaged.
 
     Raises
     ------
     FactorError
         When what stands subtracted is not what the state knows.
     """
-    everything = StateStore(workspace).all()
-    for record in everything:
+    undone = set(reset.undo)
+    records = StateStore(workspace).all()
+    _check_products(workspace, records, reset.delete)
+    subtractions = [r for r in records if r.operation == "facetsub"]
+    known = {r.direction for r in subtractions}
+    done = {r.direction for r in subtractions if r.status == "done"}
+    for ledger in _ledgers(workspace, observation):
+        standing = {entry.direction for entry in ledger.subtracted()}
+        if standing and not known:
+            log.info("%s: back to the data as they came", ledger.chunk_ms.name)
+            ledger.reset_all()
+        elif standing - known:
+            raise FactorError(
+                f"{ledger.chunk_ms}: directions {', '.join(sorted(standing - known))} stand "
+                f"subtracted, but {workspace.state} has no record of them",
+                f"give back their records, or {_BEGIN_AGAIN}",
+            )
+        elif done - standing - undone:
+            raise FactorError(
+                f"{ledger.chunk_ms}: {workspace.state} says that directions "
+                f"{', '.join(sorted(done - standing - undone))} are subtracted, but from this chunk they "
+                "are not: it was made again, or comes from elsewhere",
+                _BEGIN_AGAIN,
+            )
+
+
+def _check_products(
+    workspace: Workspace, records: Iterable[Record], doomed: Collection[tuple[str, str]]
+) -> None:
+    """Refuse to go on where the products of something that is done are gone."""
+    for record in records:
         products = workspace.products(record.operation, record.direction)
-        if record.status == "done" and not products.is_dir():
+        wanted = record.status == "done" and (record.operation, record.direction) not in doomed
+        if wanted and not products.is_dir():
             raise FactorError(
                 f"{products} is gone, but {workspace.state} says that {record.operation} of "
                 f"{record.direction} is done",
-                f"give it back, or delete {workspace.state} and {workspace.results} to begin again",
+                f"give it back, reset it (runfactor -r {record.direction}), or {_BEGIN_AGAIN}",
             )
-    records = [r for r in everything if r.operation == "facetsub"]
-    known = {r.direction for r in records}
-    done = {r.direction for r in records if r.status == "done"}
-    for chunk in observation.chunks:
-        for file in chunk.files:
-            ledger = Ledger(workspace, file.path)
-            ledger.recover()
-            standing = {entry.direction for entry in ledger.subtracted()}
-            if standing and not known:
-                log.info("%s: back to the data as they came", file.path.name)
-                ledger.reset_all()
-            elif standing - known:
-                raise FactorError(
-                    f"{file.path}: directions {', '.join(sorted(standing - known))} stand "
-                    f"subtracted, but {workspace.state} has no record of them",
-                    f"give back their records, or delete {workspace.state} and "
-                    f"{workspace.results} to begin again",
-                )
-            elif done - standing:
-                raise FactorError(
-                    f"{file.path}: {workspace.state} says that directions "
-                    f"{', '.join(sorted(done - standing))} are subtracted, but from this chunk they are "
-                    "not: it was made again, or comes from elsewhere",
-                    f"delete {workspace.state} and {workspace.results} to begin again",
-                )
 
 
 def make_folders(workspace: Workspace, *local: Path | None) -> None:

@@ -16,18 +16,27 @@ from factor.flow.calibrating import calibrate, finish_subtractions, peel, try_ag
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
 from factor.flow.plan import note_plan, tell_done
+from factor.flow.reset import begin_again, carry_out, check_reset, reset_to_do
 from factor.flow.review import review, wants_review
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.observation.chunks import planned_observation
+from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan
 from factor.operations.facet_imaging import imaging_sets
 from factor.operations.flagging import check_flags
 from factor.operations.layout import lay_out
 from factor.parset import Settings
-from factor.preparation import chunk_observation, make_folders, plan_observation, settle_ledgers
+from factor.preparation import (
+    chunk_observation,
+    finish_edits,
+    make_folders,
+    plan_observation,
+    settle_ledgers,
+)
 from factor.progress.heart import heartbeat
 from factor.progress.live import display
+from factor.state.intent import Reset
 from factor.state.lock import run_lock
 from factor.state.store import StateStore
 from factor.tools import environment
@@ -52,6 +61,11 @@ class RunOptions:
     check: bool = False
     undo: bool = False
 
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """What of the directions is reset; all when empty."""
+        return ("facetsub",) if self.undo else self.reset_ops
+
 
 def run(settings: Settings, options: RunOptions) -> None:
     """Run Factor.
@@ -63,12 +77,15 @@ def run(settings: Settings, options: RunOptions) -> None:
     """
     environment.prepare()
     workspace = Workspace(settings.globals.dir_working)
+    if options.reset:
+        check_reset(workspace, options.reset, options.reset_ops)
     tools = environment.find_tools()
     check_gridder(tools, use_idg=settings.imaging.wsclean_use_idg)
     cpus = settings.cluster.ncpu or available_cpus()
     jobs = settings.cluster.nthread_io or math.ceil(math.sqrt(cpus))
     if options.dry_run or options.check:
-        tell_plan(settings, workspace, _checked_plan(settings, workspace, tools, jobs))
+        chunk_plan = _checked_plan(settings, workspace, tools, jobs)
+        tell_plan(settings, workspace, chunk_plan, (options.reset, options.operations))
         return
     asks = wants_review(settings, workspace)
     cluster = settings.cluster
@@ -81,22 +98,43 @@ def run(settings: Settings, options: RunOptions) -> None:
             review(settings, workspace, planned_observation(chunk_plan, workspace))
         with display(workspace):
             observation = chunk_observation(chunk_plan, workspace, jobs)
-            settle_ledgers(workspace, observation)
-            field = lay_out(settings, workspace, observation)
-            engine = Engine(
-                workspace=workspace,
-                store=StateStore(workspace),
-                tools=tools,
-                processors=Processors(cpus),
-                dir_local=cluster.dir_local,
-                dir_local_selfcal=cluster.dir_local_selfcal,
-                threads=cpus,
-                memory_gb=total_memory_gb() * settings.cluster.wsclean_fmem,
-            )
-            schedule = Schedule.of(field)
-            plan = note_plan(workspace, field, schedule, options.stop_after)
+            engine = _engine(settings, workspace, tools, cpus)
+            standing = _settle(settings, engine, observation, options)
+            if options.undo:
+                log.info("the subtractions are undone; run again without --undo to go on")
+                return
+            schedule = Schedule.of(standing.field)
+            plan = note_plan(workspace, standing.field, schedule, options.stop_after)
             tell_done(engine.store, plan)
-            process(Standing(engine, field), schedule, options.stop_after)
+            process(standing, schedule, options.stop_after)
+
+
+def _engine(settings: Settings, workspace: Workspace, tools: environment.Tools, cpus: int) -> Engine:
+    cluster = settings.cluster
+    return Engine(
+        workspace=workspace,
+        store=StateStore(workspace),
+        tools=tools,
+        processors=Processors(cpus),
+        dir_local=cluster.dir_local,
+        dir_local_selfcal=cluster.dir_local_selfcal,
+        threads=cpus,
+        memory_gb=total_memory_gb() * cluster.wsclean_fmem,
+    )
+
+
+def _settle(settings: Settings, engine: Engine, observation: Observation, options: RunOptions) -> Standing:
+    """Finish what an earlier run left half done, reset what is asked for, and lay out the field."""
+    workspace = engine.workspace
+    finish_edits(workspace, observation)
+    reset = reset_to_do(workspace, observation, options.reset, options.operations)
+    if reset.everything:
+        begin_again(workspace, observation)
+        reset = Reset()
+    settle_ledgers(workspace, observation, reset)
+    standing = Standing(engine, lay_out(settings, workspace, observation))
+    carry_out(standing, reset)
+    return standing
 
 
 def _tell_begin(settings: Settings, tools: environment.Tools, cpus: int) -> None:

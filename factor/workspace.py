@@ -28,6 +28,11 @@ SECOND_ATTEMPT = "facetselfcal_retry"
 _CHUNK_FILE = re.compile(r"(?P<ms>.+)_chunk(?P<index>\d+)\.ms$")
 
 
+def base_operation(name: str) -> str:
+    """The operation behind the name of a further imaging set or attempt, e.g. ``facetimage``."""
+    return name.split("_", 1)[0]
+
+
 def band_name(freq_hz: float) -> str:
     """Name of the band around a frequency, e.g. ``Band_144.3MHz``."""
     return f"Band_{freq_hz / 1e6:.1f}MHz"
@@ -104,6 +109,16 @@ class Workspace:
     def pulse(self) -> Path:
         """That the run lives, what it takes, and how it ended."""
         return self.state / "pulse.json"
+
+    @property
+    def layout(self) -> Path:
+        """The facets of the run, which are refused when they change."""
+        return self.state / "layout.json"
+
+    @property
+    def reset_intent(self) -> Path:
+        """The reset that is being done."""
+        return self.state / "reset.json"
 
     def band(self, band: str) -> Path:
         """Folder of one band's chunks and of its sky model."""

@@ -39,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     loudness.add_argument("-v", dest="verbose", action="store_true",
                           help="verbose: show every step")
     parser.add_argument("-r", "--reset", metavar="DIRS",
-                        help="comma-separated directions to reset, e.g. -r facet1,facet3")
+                        help="comma-separated directions to reset before the run goes on, e.g. "
+                        "-r facet1,facet3; field for the mosaics, all for everything")
     parser.add_argument("-o", "--ops", metavar="OPS",
                         help="comma-separated operations to reset for the directions of -r "
                         f"(default: all). Operations: {', '.join(OPERATIONS)}")
@@ -82,8 +83,6 @@ def _checked(arguments: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str,
 
 def _run(arguments: argparse.Namespace) -> None:
     reset, reset_ops = _checked(arguments)
-    if reset:
-        raise not_yet("resetting directions (-r, -o, --undo)")
     if arguments.test:
         raise not_yet("running with test settings (-t)")
     settings = parset.load(arguments.parset)

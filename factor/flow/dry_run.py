@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
+from factor.flow.reset import describe, reset_to_do
 from factor.flow.schedule import Schedule
 from factor.observation.chunks import bytes_needed, planned_observation
 from factor.observation.plan import ChunkPlan
@@ -17,9 +19,29 @@ from factor.workspace import FIELD, Workspace
 log = logging.getLogger("factor")
 
 
-def tell_plan(settings: Settings, workspace: Workspace, plan: tuple[ChunkPlan, ...]) -> None:
-    """Say what a run would do; nothing is written."""
+def tell_plan(
+    settings: Settings,
+    workspace: Workspace,
+    plan: tuple[ChunkPlan, ...],
+    asked: tuple[Sequence[str], Sequence[str]] = ((), ()),
+) -> None:
+    """Say what a run would do; nothing is written.
+
+    Parameters
+    ----------
+    settings : Settings
+        The parset.
+    workspace : Workspace
+        The working directory.
+    plan : tuple of ChunkPlan
+        Its chunks.
+    asked : (directions, operations)
+        What is to be reset.
+    """
     observation = planned_observation(plan, workspace)
+    reset = reset_to_do(workspace, observation, *asked)
+    for line in describe(reset, workspace):
+        log.info("would be reset: %s", line)
     field = lay_out(settings, workspace, observation, keep=False)
     log.info(
         "%d bands, %d chunks, %.2f GB of chunks still to be made",

@@ -227,7 +227,7 @@ def _middle_flux_jy(observation: Observation, models: Models) -> float:
 
 def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...], peeled: Container[str]) -> bool:
     """Note the layout, or refuse one that is not that of what was done; tell whether it is new."""
-    path = workspace.state / "layout.json"
+    path = workspace.layout
     layout = {
         facet.name: digest(str([(round(ra, 6), round(dec, 6)) for ra, dec in facet.vertices]))
         + (" peeled" if facet.name in peeled else "")

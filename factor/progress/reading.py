@@ -108,7 +108,7 @@ def _check_folder(workspace: Workspace) -> None:
 
 def _plan_from(workspace: Workspace, records: Sequence[Record]) -> Plan:
     """What is known of the plan of a run that left none."""
-    kept = read_json(workspace.state / "layout.json", 1, "run runfactor again")
+    kept = read_json(workspace.layout, 1, "run runfactor again")
     names = tuple(kept["facets"]) if kept else ()
     names += tuple(sorted({r.direction for r in records} - {*names, FIELD}))
     work: dict[str, list[str]] = {}

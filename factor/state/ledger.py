@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from factor.errors import FactorError
 from factor.state.store import read_json, reserve, sync_folder, write_json
+from factor.state.table import open_table, sync_table
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -114,6 +115,15 @@ class Ledger:
         """
         return self._settled().entries
 
+    def outlook(self) -> tuple[Subtraction, ...]:
+        """Give the subtractions that stand once an interrupted edit is finished; none before the first."""
+        if not self.path.exists():
+            return ()
+        state = self._read()
+        if state.intent is None:
+            return state.entries
+        return tuple(_entry_from_json(entry) for entry in state.intent["entries"])
+
     def state_id(self) -> str:
         """Give a fingerprint of the standing subtractions, whatever their order."""
         standing = sorted((entry.direction, entry.identity) for entry in self.subtracted())
@@ -153,7 +163,7 @@ class Ledger:
             raise FactorError(
                 f"{self.chunk_ms}: another version of direction {direction} stands subtracted "
                 f"(ledger: {standing[0].identity}, wanted: {identity})",
-                "delete results/ and state/ to begin again from the data as they came",
+                "begin again from the data as they came: runfactor -r all",
             )
         if bool(standing) == (sign == -1):
             return False
@@ -238,7 +248,7 @@ class Ledger:
             self._copy_pending()
         else:
             self._copy_pristine()
-        _sync_table(self.chunk_ms)
+        sync_table(self.chunk_ms)
         _instant("copied")
         self._write(_State(tuple(_entry_from_json(entry) for entry in intent["entries"])))
         _instant("recorded")
@@ -250,8 +260,8 @@ class Ledger:
 
         n_chan = difference.stop_channel - difference.start_channel
         with ExitStack() as stack:
-            chunk = stack.enter_context(_open(self.chunk_ms))
-            source = stack.enter_context(_open(difference.ms))
+            chunk = stack.enter_context(open_table(self.chunk_ms))
+            source = stack.enter_context(open_table(difference.ms))
             shape = (chunk.nrows(), *chunk.getcell(_RESIDUAL, 0).shape)
             self._check_shape(shape, source, difference)
             first, last = (difference.start_channel, 0), (difference.stop_channel - 1, shape[2] - 1)
@@ -310,14 +320,14 @@ class Ledger:
         import numpy as np
 
         pending = np.load(self.pending, mmap_mode="r")
-        with _open(self.chunk_ms, readonly=False) as chunk:
+        with open_table(self.chunk_ms, readonly=False) as chunk:
             for start, count in _blocks(pending.shape[0], pending.shape[1] * pending.shape[2]):
                 block = np.ascontiguousarray(pending[start : start + count])
                 chunk.putcol(_RESIDUAL, block, start, count)
                 _instant("copying")
 
     def _copy_pristine(self) -> None:
-        with _open(self.chunk_ms, readonly=False) as chunk:
+        with open_table(self.chunk_ms, readonly=False) as chunk:
             n_values = chunk.getcell(_PRISTINE, 0).size
             for start, count in _blocks(chunk.nrows(), n_values):
                 chunk.putcol(_RESIDUAL, chunk.getcol(_PRISTINE, start, count), start, count)
@@ -372,25 +382,9 @@ def _entry_from_json(content: Mapping[str, str]) -> Subtraction:
     return Subtraction(content["direction"], content["identity"], content["when"])
 
 
-def _open(ms: Path, *, readonly: bool = True) -> Table:
-    from casacore import tables
-
-    try:
-        return tables.table(str(ms), readonly=readonly, ack=False)
-    except RuntimeError as error:
-        raise FactorError(f"{ms} can't be opened: {error}") from error
-
-
 def _blocks(n_rows: int, values_per_row: int) -> list[tuple[int, int]]:
     step = max(1, _BLOCK_VALUES // max(1, values_per_row))
     return [(start, min(step, n_rows - start)) for start in range(0, n_rows, step)]
-
-
-def _sync_table(ms: Path) -> None:
-    """Bring a table's files to the disk."""
-    for name in sorted(ms.glob("table.*")):
-        with name.open("rb") as stream:
-            os.fsync(stream.fileno())
 
 
 def _instant(name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from factor.errors import FactorError
 from factor.state.records import Record
-from factor.workspace import OPERATIONS, Workspace
+from factor.workspace import OPERATIONS, Workspace, base_operation
 
 #: Format of the records' files; a newer one is refused.
 RECORD_VERSION = 1
@@ -241,6 +241,6 @@ class StateStore:
 
 def _order(record: Record) -> tuple[int, str, str]:
     # Operations of several imaging sets are named <operation>_<set>.
-    base = record.operation.split("_", 1)[0]
+    base = base_operation(record.operation)
     rank = OPERATIONS.index(base) if base in OPERATIONS else len(OPERATIONS)
     return rank, record.operation, record.direction

@@ -69,7 +69,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["-o", "facetimage", "x.parset"], "name the directions to reset too: -r DIRECTIONS -o facetimage"),
         (["--undo", "x.parset"], "--undo: needs -r"),
         (["-r", "a", "-o", "facetimag", "x.parset"], "there is no operation facetimag"),
-        (["-r", "a,b", "-o", "facetsub,facetimage", "x.parset"], "not available yet in this version"),
+        (["-r", "a,b", "-o", "facetsub", "--undo", "x.parset"], "--undo always undoes the subtraction alone"),
         (["-t", "x.parset"], "-t) is not available yet in this version"),
         (["-r", ",", "x.parset"], "-r names nothing"),
         (["-s", "0", "x.parset"], "-s 0: the number of groups must be at least 1"),

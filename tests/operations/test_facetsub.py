@@ -26,7 +26,7 @@ def test_half_a_prediction_is_not_trusted(monkeypatch: Any, tmp_path: Path, whol
     subtracted: list[Path] = []
     monkeypatch.setattr(Change, "predictions", lambda self, chunk: [(self.folder / f"{chunk.name}.ms", ())])
     monkeypatch.setattr(facetsub, "_standing", lambda *_: False)
-    monkeypatch.setattr(facetsub, "_subtract", lambda *given: subtracted.append(given[3].folder))
+    monkeypatch.setattr(facetsub, "_apply", lambda *given: subtracted.append(given[3].folder))
     ran: list[Path] = []
     monkeypatch.setattr(facetsub, "predict", lambda *given: [given[2].folder])
     context = SimpleNamespace(

@@ -1,0 +1,35 @@
+"""Tables of casacore: opened with a message that a user can read, and brought to the disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factor.errors import FactorError
+
+if TYPE_CHECKING:
+    from casacore.tables import table as Table  # noqa: N812
+
+
+def open_table(ms: Path, *, readonly: bool = True) -> Table:
+    """Open a measurement set.
+
+    Raises
+    ------
+    FactorError
+        When it cannot be opened.
+    """
+    from casacore import tables
+
+    try:
+        return tables.table(str(ms), readonly=readonly, ack=False)
+    except RuntimeError as error:
+        raise FactorError(f"{ms} can't be opened: {error}") from error
+
+
+def sync_table(ms: Path) -> None:
+    """Bring a table's files to the disk."""
+    for name in sorted(ms.glob("table.*")):
+        with name.open("rb") as stream:
+            os.fsync(stream.fileno())

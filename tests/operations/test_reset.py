@@ -1,0 +1,176 @@
+"""Resetting directions in whole runs with the fake tools, killed at every instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from factor.errors import InputError
+from tests.fakes import dp3
+from tests.operations.test_restart import residuals
+from tests.operations.test_rules import column
+
+SOLTABS = ["phase000", "phase001", "amplitude000"]
+
+
+def copied(run: Any, make_run: Callable[[], Any]) -> Any:
+    """The same state in another working directory."""
+    other = make_run()
+    shutil.copytree(run.work, other.work)
+    return other
+
+
+def standing(run: Any) -> list[list[str]]:
+    """Directions in each chunk's ledger."""
+    contents = [json.loads(path.read_text()) for path in sorted((run.work / "chunks").rglob("*.ledger.json"))]
+    assert all(content["intent"] is None for content in contents)
+    return [[entry["direction"] for entry in content["entries"]] for content in contents]
+
+
+def change(run: Any, name: str) -> np.ndarray:
+    """What a direction's subtraction takes out of the data, from the copies beside it."""
+    frozen = run.work / "results/facetsub" / name
+    values = dp3.model_flux(frozen / f"{name}.new_facet_sources.skymodel", 8)
+    values = values * dp3.corruption(frozen / "combined_solutions_filled.h5", SOLTABS)
+    for initial in frozen.glob(f"{name}.initial*143*.skymodel"):
+        values = values - dp3.model_flux(initial, 8)
+    return values
+
+
+def assert_subtracted(run: Any, *names: str, factor: float = 1e-5) -> None:
+    """The residual is the data as they came without these directions, and no others."""
+    assert standing(run) == [list(names)] * 4
+    total = sum((change(run, name) for name in names), np.zeros(8, complex))
+    for ms in sorted((run.work / "chunks").rglob("*_chunk?.ms")):
+        channels = slice(0, 4) if "143MHz" in ms.name else slice(4, 8)
+        expected = column(ms, "DATA") - total[channels][None, :, None]
+        rms = np.sqrt((np.abs(expected) ** 2).mean())
+        np.testing.assert_allclose(column(ms, "CORRECTED_DATA"), expected, rtol=0, atol=factor * rms)
+
+
+def operations(run: Any, direction: str) -> set[str]:
+    """Operations of which there are records, and of which there are products: the same."""
+    records = {path.parent.name for path in run.work.glob(f"state/*/{direction}.json")}
+    assert records == {path.parent.name for path in run.work.glob(f"results/*/{direction}")}
+    return records
+
+
+def test_undo_alone(finished: Any, make_run: Callable[[], Any]) -> None:
+    """The first of two is undone exactly, the other one stays; a run subtracts it again, no more."""
+    run = copied(finished, make_run)
+    assert run.run("-r", "east", "--undo") == 0
+    assert_subtracted(run, "west")
+    assert operations(run, "east") == {"facetselfcal", "facetimage"}
+    before = len(run.journal)
+    assert run.run() == 0
+    assert standing(run) == [["west", "east"]] * 4
+    assert not [line for line in run.journal[before:] if "difference" not in line]
+    for one, other in zip(residuals(run), residuals(finished), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_the_last_one_needs_no_prediction(finished: Any, make_run: Callable[[], Any]) -> None:
+    """Where nothing else stands subtracted, the data as they came are put back, bit by bit."""
+    run = copied(finished, make_run)
+    shutil.rmtree(run.work / "results/facetsub/west")
+    assert run.run("-r", "east,west", "--undo") == 0
+    assert run.journal == []
+    for ms in sorted((run.work / "chunks").rglob("*_chunk?.ms")):
+        assert np.array_equal(column(ms, "CORRECTED_DATA"), column(ms, "DATA"))
+
+
+def test_resetting_a_direction(finished: Any, make_run: Callable[[], Any], capfd: Any) -> None:
+    """It is done again from its beginning; the other one is kept; images of both are made again."""
+    run = copied(finished, make_run)
+    capfd.readouterr()
+    assert run.run("-r", "east", "-d") == 0
+    assert "would be reset: the subtraction of east is undone" in (run.work / "factor.log").read_text()
+    assert standing(run) == [["east", "west"]] * 4
+    assert run.journal == []
+    assert run.run("-r", "east") == 0
+    assert_subtracted(run, "west", "east")
+    titles = {title.split(":")[0] for title, _ in run.commands[len(finished.commands):]}
+    assert titles == {"facetsub east", "facetselfcal east", "facetimage east", "facetimage west"}
+
+
+def test_resetting_an_operation(finished: Any, make_run: Callable[[], Any]) -> None:
+    """-o takes what was made of it along: the image alone, or the calibration and its subtraction."""
+    run = copied(finished, make_run)
+    assert run.run("-r", "east", "-o", "facetimage") == 0
+    assert {title.split(":")[0] for title, _ in run.commands[len(finished.commands):]} == {"facetimage east"}
+    assert run.run("-r", "east", "-o", "facetselfcal", "--undo") == InputError.exit_status
+    journal = list(run.journal)
+    assert run.run("-r", "field", "-o", "fieldmosaic") == 0
+    assert run.journal == journal
+    assert operations(run, "field") == {"facetimage", "fieldmosaic"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-r", "eastern"), "did you mean east?"),
+        (("-r", "east,nobody"), "there is no direction nobody; nothing was reset"),
+        (("-r", "east", "-o", "initsubtract"), "everything is built on the initial subtraction"),
+    ],
+)
+def test_unknown_names(finished: Any, capfd: Any, options: tuple[str, ...], said: str) -> None:
+    """Refused before anything is touched, with what is known."""
+    stamps = {p: p.stat().st_mtime_ns for p in (finished.work / "state").rglob("*.json")}
+    capfd.readouterr()
+    assert finished.run(*options) == InputError.exit_status
+    assert said in capfd.readouterr().err
+    assert stamps == {p: p.stat().st_mtime_ns for p in (finished.work / "state").rglob("*.json")}
+
+
+def dies(note: Path) -> Callable[[], None]:
+    """Kill the process once at each instant of a reset and of its edits; what follows it does not run."""
+
+    def die(key: str) -> None:
+        known = note.read_text().splitlines() if note.exists() else []
+        if key not in known:
+            with note.open("a") as stream:
+                stream.write(key + "\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def install() -> None:
+        from factor import process
+        from factor.flow import reset
+        from factor.state import ledger
+
+        reset.instant = die
+        ledger._instant = die
+        process.process = lambda *_: None  # type: ignore[assignment]
+
+    return install
+
+
+@pytest.mark.parametrize("name", ["east", "all"])
+def test_killed_while_resetting(finished: Any, make_run: Callable[[], Any], name: str) -> None:
+    """A kill at any instant: the next start, though it is not asked to, finishes the reset."""
+    run = copied(finished, make_run)
+    (run.tools / "die").write_text("difference")
+    note = run.folder / "note"
+    status, killed = run.run("-r", name, before=dies(note)), 0
+    while status != 0:
+        assert status == -signal.SIGKILL, (run.work / "factor.log").read_text()
+        killed += 1
+        assert killed < 100
+        status = run.run(before=dies(note))
+    assert killed >= len(note.read_text().splitlines()) >= 6
+    assert not (run.work / "state/reset.json").exists()
+    assert operations(run, "east") == set()
+    if name == "all":
+        assert standing(run) == [[]] * 4
+        assert not list(run.work.glob("results/*/*"))
+        assert not list(run.work.glob("state/*/*"))
+    else:
+        assert_subtracted(run, "west")
+        assert operations(run, "west") == operations(finished, "west")

@@ -31,7 +31,7 @@ def catalogue(path: Path, *places: tuple[float, float, float]):
     """A catalogue of points, as `points`."""
     east, north, flux = np.array(places).T
     table = Table({"RA": 217.5 + east * ARCSEC, "Dec": north * ARCSEC, "flux": flux})
-    table.write(path / "catalogue.csv", overwrite=True)
+    table.write(path / "catalogue.csv", format="ascii.csv", overwrite=True)
     return read_catalogue(path / "catalogue.csv")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 _MOST_PIXELS = 900
+_NOISE_SAMPLES = 40_000
 _LOW_SIGMA, _HIGH_SIGMA = -3.0, 30.0
 _TICKS_SIGMA = (-3, 0, 3, 10, 30)
 _COLOURS = "inferno"
@@ -47,7 +48,7 @@ def plot_image(
     title : str
         The file's name when empty.
     noise : float, optional
-        Noise that sets the scale, in the image's unit; measured when None.
+        Noise that sets the scale, in the image's unit; estimated when None.
 
     Raises
     ------
@@ -55,10 +56,12 @@ def plot_image(
         When the image can't be read.
     """
     image = read_image(path_fits)
+    if noise is None:
+        noise = _noise_for_picture(image.data)
     figure = new_figure(_WIDTH_INCH, 0.86 * _WIDTH_INCH)
-    data, wcs = _decimated(image)
+    data, wcs = _decimated(image, noise)
     axes = figure.add_axes((0.13, 0.1, 0.7, 0.82), projection=wcs)
-    shown = _show(axes, data, noise if noise is not None else image_noise(image.data))
+    shown = _show(axes, data, noise)
     _label_axes(axes, title or path_fits.stem)
     _draw_beam(axes, image)
     if outline is not None:
@@ -92,7 +95,7 @@ def compare_images(
     figure = new_figure(2.0 * _WIDTH_INCH, _WIDTH_INCH)
     shown = None
     for i, ((title, _), image) in enumerate(zip((left, right), images, strict=True)):
-        data, wcs = _decimated(image)
+        data, wcs = _decimated(image, noises[i])
         axes = figure.add_axes((0.06 + 0.44 * i, 0.09, 0.42, 0.83), projection=wcs)
         shown = _show(axes, data, noise if noise is not None else noises[1])
         _label_axes(axes, f"{title}: noise {1e3 * noises[i]:.3g} mJy/beam", bare_left=i > 0)
@@ -114,7 +117,13 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def _decimated(image: Image) -> tuple[NDArray[np.float32], WCS]:
+def _noise_for_picture(data: NDArray[np.float32]) -> float:
+    """The noise as well as a scale of colours needs it: within a percent, from few pixels."""
+    step = max(1, math.isqrt(data.size // _NOISE_SAMPLES))
+    return image_noise(data[::step, ::step])
+
+
+def _decimated(image: Image, noise: float) -> tuple[NDArray[np.float32], WCS]:
     """The image in few enough pixels for a picture, and the coordinates of these.
 
     Every cell shows one of its pixels, or its brightest one where that is a source: means
@@ -130,7 +139,7 @@ def _decimated(image: Image) -> tuple[NDArray[np.float32], WCS]:
     for y in range(step):
         for x in range(step):
             np.fmax(high, cells[:, y, :, x], out=high)
-    peaks = high > 6.0 * image_noise(image.data)
+    peaks = high > 6.0 * noise
     sample[peaks] = high[peaks]
     wcs = image.wcs.deepcopy()
     wcs.wcs.crpix = (wcs.wcs.crpix - 0.5) / step + 0.5
@@ -227,13 +236,13 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def save_figure(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path, dpi: int = _DPI) -> None:
     """Write a figure as a PNG, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         # Strong compression costs more time than the disk is worth.
-        figure.savefig(draft, dpi=_DPI, format="png", pil_kwargs={"compress_level": 2})
+        figure.savefig(draft, dpi=dpi, format="png", pil_kwargs={"compress_level": 2})
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -24,6 +24,10 @@ REFERENCE_LENGTH_M = 25e3
 LONGEST_SIGMA_S = 60.0
 #: Weights end at so many standard deviations.
 REACH = 3.0
+#: Visibilities in memory at once: at most about 1 GB.
+_MOST_VALUES = 20_000_000
+#: Rows of a baseline without a gap, and the standard deviation of their weights in slots.
+_Series = tuple[NDArray[np.int64], float]
 
 
 def averaging_sigma_s(length_m: float) -> float:
@@ -38,15 +42,13 @@ def running_mean(
     """Weighted Gaussian mean along time (axis 0); what has no weight around it stays as it is."""
     from scipy.ndimage import gaussian_filter1d
 
-    def smooth(array: NDArray[Any]) -> NDArray[np.float64]:
-        filtered = gaussian_filter1d(
-            array.astype(np.float64), sigma_slots, axis=0, mode="constant", truncate=REACH
-        )
-        return np.asarray(filtered)
-
     weighted = np.where(weights > 0, values * weights, 0.0)
-    total = smooth(weights)
-    mean = (smooth(weighted.real) + 1j * smooth(weighted.imag)) / np.where(total > 0, total, 1.0)
+    # One call for all three: most of the time of short series goes into calls.
+    parts = np.stack([weighted.real, weighted.imag, weights], axis=-1).astype(np.float32)
+    real, imag, total = np.moveaxis(
+        gaussian_filter1d(parts, sigma_slots, axis=0, mode="constant", truncate=REACH), -1, 0
+    )
+    mean = (real + 1j * imag) / np.where(total > 0, total, 1.0)
     return np.asarray(np.where(total > 0, mean, values), dtype=np.complex64)
 
 
@@ -69,12 +71,40 @@ def average_baselines(ms: Path, path: Path, slot_s: float) -> None:
     with table(f"{path}::ANTENNA", ack=False) as antennas:
         positions = antennas.getcol("POSITION")
     with table(str(path), readonly=False, ack=False) as main:
-        for first in range(len(positions)):
-            # One station at a time: a fraction of the data in memory.
-            rows = main.query(f"ANTENNA1=={first} && ANTENNA2!={first}", sortlist="ANTENNA2,TIME")
-            if rows.nrows() > 0:
-                _average_rows(rows, positions, first, slot_s)
-            rows.close()
+        series = _series(main, positions, slot_s)
+        channels, correlations = main.getcell("DATA", 0).shape
+        at_once = max(1, _MOST_VALUES // (main.nrows() * correlations))
+        for first in range(0, channels, at_once):
+            last = min(first + at_once, channels) - 1
+            _average_channels(main, series, (first, 0), (last, correlations - 1))
+
+
+def _series(main: Any, positions: NDArray[np.float64], slot_s: float) -> list[_Series]:
+    """Rows of each pair of stations, in order of time and cut at gaps, with their widths in slots."""
+    first, second, times = (main.getcol(name) for name in ("ANTENNA1", "ANTENNA2", "TIME"))
+    order = np.lexsort((times, second, first))
+    pair = first[order] * len(positions) + second[order]
+    cuts = np.flatnonzero((np.diff(pair) != 0) | (np.diff(times[order]) > 1.5 * slot_s)) + 1
+    series = []
+    for rows in np.split(order, cuts):
+        one, other = first[rows[0]], second[rows[0]]
+        if one != other:
+            length = float(np.linalg.norm(positions[one] - positions[other]))
+            series.append((rows, averaging_sigma_s(length) / slot_s))
+    return series
+
+
+def _average_channels(
+    main: Any, series: list[_Series], first: tuple[int, int], last: tuple[int, int]
+) -> None:
+    """Average the block of visibilities between two (channel, correlation)."""
+    data, flags, weights = (
+        main.getcolslice(name, first, last) for name in ("DATA", "FLAG", "WEIGHT_SPECTRUM")
+    )
+    weights[flags | ~np.isfinite(data)] = 0.0
+    for rows, sigma in series:
+        data[rows] = running_mean(data[rows], weights[rows], sigma)
+    main.putcolslice("DATA", data, first, last)
 
 
 def _copy(ms: Path, path: Path) -> None:
@@ -83,20 +113,10 @@ def _copy(ms: Path, path: Path) -> None:
 
     with table(str(ms), ack=False) as source:
         managers = source.getdminfo()
-        for manager in managers.values():
-            if manager["TYPE"] == "DyscoStMan":
-                manager.update(TYPE="StandardStMan", SPEC={})
+        compressed = [m for m in managers.values() if m["TYPE"] == "DyscoStMan"]
+        if not compressed:
+            shutil.copytree(ms, path)
+            return
+        for manager in compressed:
+            manager.update(TYPE="StandardStMan", SPEC={})
         source.copy(str(path), deep=True, valuecopy=True, dminfo=managers).close()
-
-
-def _average_rows(rows: Any, positions: NDArray[np.float64], first: int, slot_s: float) -> None:
-    second, times = rows.getcol("ANTENNA2"), rows.getcol("TIME")
-    data, flags, weights = (rows.getcol(name) for name in ("DATA", "FLAG", "WEIGHT_SPECTRUM"))
-    weights = np.where(flags | ~np.isfinite(data), 0.0, weights)
-    for other in np.unique(second):
-        sigma = averaging_sigma_s(float(np.linalg.norm(positions[first] - positions[other]))) / slot_s
-        own = np.flatnonzero(second == other)
-        gaps = np.flatnonzero(np.diff(times[own]) > 1.5 * slot_s) + 1
-        for part in np.split(own, gaps):
-            data[part] = running_mean(data[part], weights[part], sigma)
-    rows.putcol("DATA", data)

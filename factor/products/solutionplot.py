@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from factor.products.imageplot import new_figure, save_figure
 from factor.products.referencing import choose_reference, rereference
 from factor.products.solutions import (
     AMPLITUDE,
@@ -32,6 +34,11 @@ COLOURS = ("#1f5fa8", "#d1701c", "#2f8f5b", "#8c4ba8")
 FLAGGED = "#e8b4b4"
 #: Points drawn per station and polarisation: more can't be told apart.
 MOST_POINTS = 600
+#: Layout in inches: size of a panel, from one to the next, margins, length of ticks.
+_SIZE = (1.815, 1.18)
+_PITCH = (1.925, 1.5)
+_LEFT, _BOTTOM = 0.64, 0.45
+_TICK = 0.028
 
 
 def plot_solutions(h5parm: Path, prefix: Path) -> list[Path]:
@@ -62,30 +69,23 @@ def plot_solutions(h5parm: Path, prefix: Path) -> list[Path]:
 
 
 def _plot(soltab: Soltab, title: str, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     soltab = _at_middle_frequency(soltab)
     heading = f"{title} at {soltab.freqs[0] / 1e6:.1f} MHz"
     if soltab.kind == PHASE:
         reference = choose_reference(soltab)
         soltab = rereference(soltab, reference)
         heading += f", relative to {reference}"
-    rows = math.ceil(len(soltab.ants) / COLUMNS)
-    figure = Figure(figsize=(2.0 * COLUMNS, 1.35 * rows + 1.1), dpi=80)
-    FigureCanvasAgg(figure)
     hours = elapsed_hours(soltab)
-    limits = _limits(soltab)
-    for number, ant in enumerate(soltab.ants):
-        _Panel(figure, len(soltab.ants), number, hours, limits).draw(soltab, ant)
+    width = max(float(hours[-1]), 0.1)
+    panels = _Panels(len(soltab.ants), (-0.03 * width, 1.03 * width), _limits(soltab))
+    figure = new_figure(panels.width, panels.height)
+    good = soltab.good[:, 0].reshape(*soltab.good.shape[:1], len(soltab.ants), -1)
+    _draw_flagged(figure, panels, soltab, hours, good)
+    _draw_points(figure, panels, soltab, hours, good)
+    _draw_frames(figure, panels, soltab, hours)
+    _label_panels(figure, panels, soltab.ants, np.asarray(good.any(axis=(0, 2))))
     _decorate(figure, heading, soltab)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        figure.savefig(draft, format="png")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    save_figure(figure, path, dpi=80)
 
 
 def elapsed_hours(soltab: Soltab) -> Array:
@@ -110,20 +110,18 @@ def _at_middle_frequency(soltab: Soltab) -> Soltab:
 
 
 def _decorate(figure: Any, heading: str, soltab: Soltab) -> None:
-    height = figure.get_figheight()
-    figure.suptitle(heading, x=0.5, y=1.0 - 0.16 / height, fontsize=13, va="top")
+    width, height = figure.get_size_inches()
+    _write(figure, 0.5 * width, height - 0.16, heading, fontsize=13, ha="center", va="top")
     start = soltab.times[0] - 0.5 * soltab.step_s
     when = f"hours since MJD {start / 86400.0:.4f}"
     if len(soltab.parts) > 1:
         when = f"hours of data since MJD {start / 86400.0:.4f}, gaps left out (dotted lines)"
-    figure.text(0.5, 0.12 / height, when, ha="center")
+    _write(figure, 0.5 * width, 0.12, when, fontsize=10, ha="center")
     unit = {PHASE: "phase (degrees)", TEC: "TEC (TECU)"}.get(soltab.kind, "amplitude")
-    figure.text(0.006, 0.5, unit, rotation=90, va="center")
+    _write(figure, 0.1, 0.5 * height, unit, fontsize=10, rotation=90, va="center")
     for i, pol in enumerate(soltab.pols or ()):
-        figure.text(0.90 + 0.03 * i, 1.0 - 0.3 / height, pol, color=COLOURS[i % len(COLOURS)], fontsize=12)
-    figure.text(0.04, 1.0 - 0.3 / height, "shaded: flagged", color="#b06060", fontsize=10)
-    bottom, top = 0.45 / height, 1.0 - 0.5 / height
-    figure.subplots_adjust(left=0.04, right=0.995, bottom=bottom, top=top, wspace=0.06, hspace=0.28)
+        _write(figure, 14.4 + 0.48 * i, height - 0.3, pol, fontsize=12, color=COLOURS[i % len(COLOURS)])
+    _write(figure, _LEFT, height - 0.3, "shaded: flagged", fontsize=10, color="#b06060")
 
 
 def _limits(soltab: Soltab) -> tuple[float, float]:
@@ -140,59 +138,140 @@ def _limits(soltab: Soltab) -> tuple[float, float]:
     return max(0.0, float(low - margin)), float(high + margin)
 
 
-class _Panel:
-    """The panel of one station."""
+@dataclass(frozen=True)
+class _Panels:
+    """Where the stations' panels lie, in inches from the lower left corner of the figure.
 
-    def __init__(
-        self, figure: Any, n_panels: int, number: int, hours: Array, limits: tuple[float, float]
-    ) -> None:
-        self.hours = hours
-        self.limits = limits
-        self.axes = figure.add_subplot(math.ceil(n_panels / COLUMNS), COLUMNS, number + 1)
-        self.left = number % COLUMNS == 0
-        self.lowest = number + COLUMNS >= n_panels
+    They are no axes of matplotlib: with 60 of these, a figure takes seconds.
+    """
 
-    def draw(self, soltab: Soltab, ant: str) -> None:
-        index = soltab.ants.index(ant)
-        every = max(1, math.ceil(len(self.hours) / MOST_POINTS))
-        values = soltab.values[:, 0, index].reshape(len(self.hours), -1)
-        good = soltab.good[:, 0, index].reshape(len(self.hours), -1)
-        if soltab.kind == PHASE:
-            values = np.degrees(values)
-        size = 1.6 if len(self.hours) > 60 else 4.0
-        for pol in range(values.shape[1]):
-            shown = np.where(good[:, pol], values[:, pol], np.nan)[::every]
-            self.axes.plot(
-                self.hours[::every], shown, ".", ms=size, color=COLOURS[pol % len(COLOURS)], rasterized=True
-            )
-        self._shade(soltab, good.all(axis=1))
-        for part in soltab.parts[1:]:
-            seam = self.hours[part.start] - 0.5 * soltab.step_s / 3600.0
-            self.axes.axvline(seam, color="0.4", lw=0.6, ls=":")
-        self._frame(ant, "no solutions" if not good.any() else "")
+    number: int
+    hours: tuple[float, float]
+    limits: tuple[float, float]
 
-    def _shade(self, soltab: Soltab, good: Any) -> None:
-        step = soltab.step_s / 3600.0 or 0.1
-        for part in soltab.parts:
-            bad = np.concatenate(([False], ~good[part], [False])).astype(int)
-            starts, ends = np.flatnonzero(np.diff(bad) == 1), np.flatnonzero(np.diff(bad) == -1)
-            hours = self.hours[part]
-            spans = [
-                (hours[a] - 0.5 * step, hours[b - 1] - hours[a] + step)
-                for a, b in zip(starts, ends, strict=True)
-            ]
-            if spans:
-                low, high = self.limits
-                self.axes.broken_barh(spans, (low, high - low), color=FLAGGED, lw=0)
+    @property
+    def rows(self) -> int:
+        return math.ceil(self.number / COLUMNS)
 
-    def _frame(self, ant: str, remark: str) -> None:
-        self.axes.set_title(ant, fontsize=8, pad=2, loc="left")
-        self.axes.set_ylim(*self.limits)
-        width = max(float(self.hours[-1]), 0.1)
-        self.axes.set_xlim(-0.03 * width, 1.03 * width)
-        self.axes.tick_params(labelsize=7, length=2, labelleft=self.left, labelbottom=self.lowest)
-        if self.limits == (-180.0, 180.0):
-            self.axes.set_yticks((-180, -90, 0, 90, 180))
-        if remark:
-            where = self.axes.transAxes
-            self.axes.text(0.5, 0.5, remark, transform=where, ha="center", va="center", fontsize=8)
+    @property
+    def width(self) -> float:
+        return 2.0 * COLUMNS
+
+    @property
+    def height(self) -> float:
+        return _BOTTOM + self.rows * _PITCH[1] + 0.17
+
+    @property
+    def corners(self) -> Array:
+        """Lower left corners, (panel, 2)."""
+        row, column = np.divmod(np.arange(self.number), COLUMNS)
+        return np.column_stack([_LEFT + column * _PITCH[0], _BOTTOM + (self.rows - 1 - row) * _PITCH[1]])
+
+    def across(self, hours: Array) -> Array:
+        """Inches from the left edge of a panel."""
+        first, last = self.hours
+        return np.asarray(_SIZE[0] * (hours - first) / (last - first))
+
+    def up(self, values: Array) -> Array:
+        """Inches from the lower edge of a panel; nan outside of it."""
+        low, high = self.limits
+        with np.errstate(invalid="ignore"):
+            inside = (values >= low) & (values <= high)
+        return np.where(inside, _SIZE[1] * (values - low) / (high - low), np.nan)
+
+
+def _draw_points(figure: Any, panels: _Panels, soltab: Soltab, hours: Array, good: NDArray[np.bool_]) -> None:
+    from matplotlib.lines import Line2D
+
+    every = max(1, math.ceil(len(hours) / MOST_POINTS))
+    values = np.where(good, soltab.values[:, 0].reshape(good.shape), np.nan)[::every]
+    if soltab.kind == PHASE:
+        values = np.degrees(values)
+    x = panels.corners[:, 0] + panels.across(hours)[::every, None]
+    y = panels.corners[:, 1, None] + panels.up(values)
+    size = 1.6 if len(hours) > 60 else 4.0
+    for pol in range(values.shape[2]):
+        points = Line2D(
+            x.ravel(), y[:, :, pol].ravel(), ls="none", marker=".", ms=size,
+            color=COLOURS[pol % len(COLOURS)], transform=figure.dpi_scale_trans,
+        )  # fmt: skip
+        figure.add_artist(points)
+
+
+def _draw_flagged(
+    figure: Any, panels: _Panels, soltab: Soltab, hours: Array, good: NDArray[np.bool_]
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    half = 0.5 * (soltab.step_s / 3600.0 or 0.1)
+    boxes: list[Array] = []
+    for part in soltab.parts:
+        bad = np.pad(~good[part].all(axis=2), ((1, 1), (0, 0))).astype(int)
+        # Of each station in turn, so that a start and an end belong together.
+        ants, starts = np.nonzero(np.diff(bad, axis=0).T == 1)
+        ends = np.nonzero(np.diff(bad, axis=0).T == -1)[1]
+        left = panels.corners[ants, 0] + panels.across(hours[part][starts] - half)
+        right = panels.corners[ants, 0] + panels.across(hours[part][ends - 1] + half)
+        low = panels.corners[ants, 1]
+        high = low + _SIZE[1]
+        corners = np.array([[left, low], [left, high], [right, high], [right, low]])
+        boxes += list(corners.transpose(2, 0, 1))
+    inches = figure.dpi_scale_trans
+    figure.add_artist(PolyCollection(boxes, facecolor=FLAGGED, lw=0, zorder=0.5, transform=inches))
+
+
+def _draw_frames(figure: Any, panels: _Panels, soltab: Soltab, hours: Array) -> None:
+    from matplotlib.collections import LineCollection
+
+    width, height = _SIZE
+    frame = [(0, 0), (width, 0), (width, height), (0, height), (0, 0)]
+    ticks = [[(x, 0), (x, -_TICK)] for x in panels.across(_ticks(panels.hours))]
+    ticks += [[(0, y), (-_TICK, y)] for y in panels.up(_ticks(panels.limits))]
+    firsts = [hours[part.start] - 0.5 * soltab.step_s / 3600.0 for part in soltab.parts[1:]]
+    seams = [[(x, 0), (x, height)] for x in panels.across(np.asarray(firsts))]
+    for lines, colour, thick, dashes in (([frame, *ticks], "black", 0.8, "-"), (seams, "0.4", 0.6, ":")):
+        placed = [np.asarray(line) + corner for corner in panels.corners for line in lines]
+        inches = figure.dpi_scale_trans
+        figure.add_artist(LineCollection(placed, colors=colour, lw=thick, ls=dashes, transform=inches))
+
+
+def _label_panels(
+    figure: Any, panels: _Panels, names: tuple[str, ...], solved: NDArray[np.bool_]
+) -> None:
+    width, height = _SIZE
+    for number, (x, y) in enumerate(panels.corners):
+        _write(figure, x, y + height + 0.03, names[number], fontsize=8)
+        if not solved[number]:
+            middle = (x + 0.5 * width, y + 0.5 * height)
+            _write(figure, *middle, "no solutions", fontsize=8, ha="center", va="center")
+        if number % COLUMNS == 0:
+            ticks = _ticks(panels.limits)
+            for up, text in zip(panels.up(ticks), _numbers(ticks), strict=True):
+                _write(figure, x - 0.06, y + up, text, fontsize=7, ha="right", va="center_baseline")
+        if number + COLUMNS >= panels.number:
+            ticks = _ticks(panels.hours)
+            for across, text in zip(panels.across(ticks), _numbers(ticks), strict=True):
+                _write(figure, x + across, y - 0.07, text, fontsize=7, ha="center", va="top")
+
+
+def _write(figure: Any, x: float, y: float, text: str, **style: Any) -> None:
+    """Text at a place in inches."""
+    # Without a search for formulae, which takes as long as the drawing.
+    figure.text(x, y, text, transform=figure.dpi_scale_trans, parse_math=False, **style)
+
+
+def _ticks(limits: tuple[float, float]) -> Array:
+    """Round numbers between two limits."""
+    from matplotlib.ticker import MaxNLocator
+
+    if limits == (-180.0, 180.0):
+        return np.array([-180.0, -90.0, 0.0, 90.0, 180.0])
+    ticks = np.asarray(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(*limits))
+    return ticks[(ticks >= limits[0]) & (ticks <= limits[1])]
+
+
+def _numbers(ticks: Array) -> list[str]:
+    """Ticks as text, all with as many decimals as the distance of two of them needs."""
+    step = float(np.min(np.diff(ticks), initial=1.0))
+    decimals = next((n for n in range(9) if abs(round(step, n) - step) < 1e-3 * step), 9)
+    return [f"{tick:.{decimals}f}".replace("-", "\N{MINUS SIGN}") for tick in ticks]

@@ -16,7 +16,7 @@ from factor.products.normalising import (
     phase_scatter,
     scale_amplitudes,
 )
-from factor.products.solutionplot import elapsed_hours, plot_solutions
+from factor.products.solutionplot import _numbers, _Panels, _ticks, elapsed_hours, plot_solutions
 from factor.products.solutions import (
     AMPLITUDE,
     PHASE,
@@ -237,3 +237,24 @@ def test_plots_are_made_for_every_soltab(tmp_path: Path) -> None:
         "facet_1.make_selfcal_plots_slow_amplitude.png",
     }
     assert all(p.read_bytes()[:4] == b"\x89PNG" for p in pictures)
+
+
+def test_points_of_a_plot_lie_in_their_station_s_panel() -> None:
+    """All panels are drawn at once: a wrong offset would show one station's phases as another's."""
+    panels = _Panels(10, (0.0, 2.0), (-180.0, 180.0))
+    (left, low), (right, upper) = panels.corners[0], panels.corners[7]
+    assert panels.corners[8][0] == left
+    assert (upper, panels.corners[9][0]) == (low, panels.corners[1][0])
+    assert left < right < panels.width
+    assert 0 < panels.corners[8][1] < low < panels.height
+    inches = panels.up(np.array([-180.0, 0.0, 180.0, 181.0, np.nan]))
+    assert inches[1] == pytest.approx(0.5 * inches[2])
+    assert inches[0] == 0.0
+    assert np.isnan(inches[3:]).all()
+    assert panels.across(np.array([0.0, 2.0]))[1] < panels.corners[1][0] - left
+
+
+def test_ticks_have_the_decimals_that_they_need() -> None:
+    """0.05, 0.10 and not 0.1, 0.1."""
+    assert _numbers(_ticks((0.88, 1.13))) == ["0.90", "0.95", "1.00", "1.05", "1.10"]
+    assert _numbers(_ticks((-180.0, 180.0)))[0] == "\N{MINUS SIGN}180"

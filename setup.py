@@ -24,7 +24,7 @@ setup(
     ],
     python_requires=">=3.11",
     packages=find_packages(include=["factor", "factor.*"]),
-    package_data={"factor": ["py.typed", "skymodels/*"]},
+    package_data={"factor": ["py.typed", "skymodels/*", "progress/report/*.css", "progress/report/*.js"]},
     scripts=["bin/runfactor", "bin/checkfactor", "bin/archivefactor", "bin/unarchivefactor"],
     # Lower bounds are the versions with which Factor was tried.
     install_requires=[
@@ -36,6 +36,7 @@ setup(
         "lsmtool>=1.9",
         "matplotlib>=3.11",
         "numpy>=2.4",
+        "pillow>=12.0",
         "python-casacore>=3.8",
         "regions>=0.12",
         "reproject>=0.21",

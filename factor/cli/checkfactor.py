@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from factor.cli.common import guarded, make_parser, not_yet
+from factor.cli.common import guarded, make_parser
 
 _NAME = "checkfactor"
 
@@ -24,15 +24,14 @@ def _parser() -> argparse.ArgumentParser:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="show the state as text")
     form.add_argument("--json", action="store_true", help="show the state as JSON")
-    form.add_argument("--html", type=Path, metavar="DIR", help="write a report of web pages to DIR")
+    form.add_argument("--html", type=Path, metavar="DIR",
+                      help="write a report with pictures to DIR: open DIR/index.html")
     parser.add_argument("--watch", action="store_true",
                         help="show the state every few seconds until the run ends")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    if arguments.html is not None:
-        raise not_yet(f"{_NAME} --html")
     from factor.parset import working_directory
     from factor.progress import watch
     from factor.progress.reading import Reader
@@ -42,7 +41,9 @@ def _run(arguments: argparse.Namespace) -> None:
     form: watch.Form = partial(watch.as_text, full_names=arguments.full_names)
     if arguments.json:
         form = partial(watch.as_json, indent=None if arguments.watch else 1)
+    if arguments.html is not None:
+        form = partial(watch.as_page, reader, arguments.html)
     if arguments.watch:
-        watch.watch(reader, form, in_place=not arguments.json)
+        watch.watch(reader, form, in_place=not (arguments.json or arguments.html))
     else:
         watch.show(reader, form)

@@ -325,6 +325,19 @@ def _write_table(path: Path, rows: Sequence[Row]) -> None:
             writer.writerow([_text(name, getattr(row, name)) for name in names])
 
 
+def read_rows(path: Path) -> list[Row]:
+    """The sources in ``check.csv``."""
+    with path.open(newline="") as handle:
+        entries = list(csv.DictReader(handle))
+    return [Row(**{name: _value(name, text) for name, text in entry.items()}) for entry in entries]
+
+
+def _value(name: str, text: str) -> Any:
+    if name in ("reference", "name"):
+        return text
+    return int(text) if name == "facet" else float(text or "nan")
+
+
 def _text(name: str, value: object) -> object:
     if not isinstance(value, float):
         return value

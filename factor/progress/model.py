@@ -221,6 +221,8 @@ class Progress:
         All that are being done now, the oldest first.
     failures : tuple of Failure
         The latest last.
+    begun : tuple of Operation
+        All operations that were begun, the oldest first.
     """
 
     root: str
@@ -242,6 +244,7 @@ class Progress:
     estimate: Estimate | None = None
     centre_deg: tuple[float, float] | None = None
     radius_deg: tuple[float, float] | None = None
+    begun: tuple[Operation, ...] = ()
 
     @property
     def group(self) -> int:

@@ -47,7 +47,7 @@ class Reader:
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+        self.workspace = workspace
         self._store = StateStore(workspace)
         self._known: dict[tuple[str, str], tuple[tuple[int, int], Record]] = {}
 
@@ -59,7 +59,7 @@ class Reader:
         InputError
             When there is no run here, or its state cannot be read: one sentence.
         """
-        workspace = self._workspace
+        workspace = self.workspace
         _check_folder(workspace)
         try:
             held = holder(workspace)
@@ -74,9 +74,14 @@ class Reader:
             raise InputError(error.message, error.hint) from error
         return _Picture(workspace, plan, pulse, held, records, time.time()).progress()
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records of all operations, as they were at the last look."""
+        return tuple(record for _, record in self._known.values())
+
     def _records(self) -> tuple[Record, ...]:
         found: dict[tuple[str, str], tuple[tuple[int, int], Record]] = {}
-        for path in sorted(self._workspace.state.glob("*/*.json")):
+        for path in sorted(self.workspace.state.glob("*/*.json")):
             key = (path.parent.name, path.stem)
             try:
                 stat = path.stat()
@@ -91,7 +96,7 @@ class Reader:
                 if record is not None:
                     found[key] = (stamp, record)
         self._known = found
-        return tuple(record for _, record in found.values())
+        return self.records
 
 
 def _check_folder(workspace: Workspace) -> None:
@@ -168,7 +173,7 @@ class _Picture:
             directions=tuple(self._direction(planned) for planned in self.plan.directions),
             tallies=tuple(self._tally(work) for work in self.plan.work if work.directions != (FIELD,)),
             field=tuple(o for group in self.begun.values() for o in group if o.direction == FIELD),
-            running=tuple(sorted(running, key=lambda operation: operation.started)),
+            running=tuple(sorted(running, key=_started)),
             failures=failures_of(
                 self.workspace, self.records, self.plan.parset, message if state == "failed" else ""
             ),
@@ -176,6 +181,7 @@ class _Picture:
             estimate=None if state in ("done", "preparing") else estimated,
             centre_deg=self.plan.centre_deg if known else None,
             radius_deg=self.plan.radius_deg if known else None,
+            begun=tuple(sorted((o for group in self.begun.values() for o in group), key=_started)),
         )
 
     # -- the run ---------------------------------------------------------------------
@@ -312,7 +318,7 @@ class _Picture:
             group=next((n for n, g in enumerate(self.plan.groups, 1) if planned.name in g), 0),
             status=_status(states, verdict),
             operations={name: states.get(name, "waiting") for name in sorted(names, key=_order)},
-            current=max(open_ones, key=lambda operation: operation.started, default=None),
+            current=max(open_ones, key=_started, default=None),
             verdict=verdict,
             solutions=str(imaged[-1].results.get("solutions", "")) if imaged else "",
             solutions_of=str(imaged[-1].results.get("solutions_of", "")) if imaged else "",
@@ -331,6 +337,10 @@ class _Picture:
             states.count("running"),
             states.count("failed"),
         )
+
+
+def _started(operation: Operation) -> str:
+    return operation.started
 
 
 def _earlier_s(record: Record) -> float:

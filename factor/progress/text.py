@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from factor.progress.model import Direction, Failure, Operation, Progress
-from factor.progress.words import clock, duration, size, step_count, step_name, time_left
+from factor.progress.words import clock, duration, size, standing, step_count, step_name, time_left
 
 #: Failures that are shown in full; the others are counted.
 _FAILURES_SHOWN = 3
@@ -116,7 +116,7 @@ def _table(progress: Progress, full_names: bool) -> list[str]:
     for direction in progress.directions:
         name = direction.name if full_names else _short(direction.name)
         group = [str(direction.group or "-")] if grouped else []
-        rows.append([name, *group, *(_cell(direction, column) for column in columns), _status(direction)])
+        rows.append([name, *group, *(_cell(direction, column) for column in columns), standing(direction)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -131,12 +131,3 @@ def _cell(direction: Direction, operation: str) -> str:
     if state == "running" and current is not None and current.operation == operation and current.fraction:
         return f"{round(100 * current.fraction)} %"
     return _CELLS[state] if state else ""
-
-
-def _status(direction: Direction) -> str:
-    borrowed = f", solutions of {direction.solutions_of}" if direction.solutions == "borrowed" else ""
-    failed = direction.verdict is not None and not direction.verdict.good
-    failed |= direction.verdict is None and direction.operations.get("facetselfcal") == "failed"
-    if direction.status == "imaged" and failed:
-        return f"imaged, selfcal failed{borrowed}"
-    return f"{direction.status}{borrowed}"

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from factor.errors import InputError
 from factor.progress.model import Progress
@@ -26,6 +27,13 @@ def as_text(progress: Progress, *, full_names: bool) -> str:
 def as_json(progress: Progress, *, indent: int | None) -> str:
     """One JSON document; without an indent on one line."""
     return json.dumps(progress.to_json(), indent=indent, default=str) + "\n"
+
+
+def as_page(reader: Reader, folder: Path, progress: Progress) -> str:
+    """The page of a report, which is written."""
+    from factor.progress.report.page import write_report
+
+    return f"{write_report(reader.workspace, progress, reader.records, folder)}\n"
 
 
 def show(reader: Reader, form: Form) -> None:

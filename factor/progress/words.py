@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from factor.progress.estimate import moment
-from factor.progress.model import Estimate, Operation
+from factor.progress.model import Direction, Estimate, Operation
 
 
 def duration(seconds: float) -> str:
@@ -65,3 +65,18 @@ def step_name(operation: Operation) -> str:
     name = first.name.replace(f"{operation.direction}.", "")
     more = len(operation.steps) - 1
     return f"{name} (+{more})" if more else name
+
+
+def is_bad(direction: Direction) -> bool:
+    """Whether its self-calibration failed, even if its facet was imaged all the same."""
+    if direction.verdict is not None:
+        return not direction.verdict.good
+    return direction.operations.get("facetselfcal") == "failed"
+
+
+def standing(direction: Direction) -> str:
+    """How a direction stands."""
+    borrowed = f", solutions of {direction.solutions_of}" if direction.solutions == "borrowed" else ""
+    if direction.status == "imaged" and is_bad(direction):
+        return f"imaged, selfcal failed{borrowed}"
+    return f"{direction.status}{borrowed}"

@@ -1,0 +1,248 @@
+"""The parts of a report that concern the run as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from factor.progress.model import Direction, Failure, Operation, Progress
+from factor.progress.report.fieldmap import field_map
+from factor.progress.report.gather import Share, order
+from factor.progress.report.markup import Content, Markup, element, joined
+from factor.progress.report.states import RUN_STATES, STATES, anchor, class_of, mark, state_class
+from factor.progress.words import (
+    clock,
+    duration,
+    size,
+    standing,
+    step_count,
+    step_name,
+    time_left,
+)
+
+#: Failures that are shown open; the others are one click away.
+_OPEN = 3
+
+_CELLS = {
+    "waiting": "–",
+    "running": "running",
+    "interrupted": "half done",
+    "done": "done",
+    "failed": "FAILED",
+}
+
+
+def table(head: Sequence[Content], rows: Sequence[Sequence[Content]], class_: str = "") -> Markup:
+    """A table, in a box that scrolls sideways where it is too wide."""
+    inner = element(
+        "table",
+        element("thead", element("tr", *(element("th", cell, scope="col") for cell in head))),
+        element("tbody", *(element("tr", *(_cell(cell) for cell in row)) for row in rows)),
+        class_=class_ or None,
+    )
+    return element("div", inner, class_="scroll", tabindex=0, role="region", aria_label=f"Table: {head[0]}")
+
+
+def _cell(cell: Content) -> Markup:
+    numeric = isinstance(cell, str) and cell[:1].isdigit() and not isinstance(cell, Markup)
+    return element("td", cell, class_="n" if numeric else None)
+
+
+def badge(text: str, class_: str) -> Markup:
+    """A word on the colour of its state."""
+    return element("span", text, class_=f"badge {class_}")
+
+
+def command(text: str, label: str = "command") -> Markup:
+    """A command to paste."""
+    return element("pre", text, class_="command", tabindex=0, aria_label=label)
+
+
+def head(progress: Progress, now: float) -> Markup:
+    """How the run stands."""
+    told, class_ = RUN_STATES[progress.state]
+    facts = [f"since {clock(progress.started, now)}", duration(progress.elapsed_s)]
+    if progress.state not in ("preparing", "running"):
+        facts = [f"ended {clock(progress.updated, now)}", f"after {duration(progress.elapsed_s)}"]
+    if progress.groups and progress.state != "done":
+        facts.append(f"group {progress.group} of {len(progress.groups)}")
+    if left := time_left(progress.estimate):
+        facts.append(left)
+    reason = None
+    if progress.message and progress.state in ("stopped", "killed"):
+        reason = element("p", progress.message.partition("\n")[0])
+    again = None
+    if progress.state in ("failed", "stopped", "killed"):
+        again = element("p", "To go on: ", element("code", f"runfactor {progress.parset or 'PARSET'}"))
+    return element(
+        "header",
+        element("h1", "Factor: ", element("span", progress.root, class_="path")),
+        element("p", badge(told, class_), " ", ", ".join(facts), class_="lead"),
+        reason, again,
+        element("p", f"As of {clock_of(now)}. Parset: {progress.parset or 'not known'}.", class_="note"),
+        _navigation(),
+    )  # fmt: skip
+
+
+def clock_of(now: float) -> str:
+    """Date and time, with the zone."""
+    from datetime import datetime
+
+    return f"{datetime.fromtimestamp(now).astimezone():%Y-%m-%d %H:%M %Z}"
+
+
+def _navigation() -> Markup:
+    places = {"field": "Field", "mosaic": "Mosaic", "noise": "Noise", "directions": "Directions",
+              "timeline": "Timeline", "run": "Log and parset"}  # fmt: skip
+    links = (element("a", label, href=f"#{place}") for place, label in places.items())
+    return element("nav", *links, aria_label="Sections")
+
+
+def failures(progress: Progress, tails: Mapping[str, str]) -> Markup | None:
+    """What went wrong, the latest first, each with what to do.
+
+    Parameters
+    ----------
+    progress : Progress
+    tails : mapping of str to str
+        The ends of the logs that failures name.
+    """
+    found = list(reversed(progress.failures))
+    if not found:
+        return None
+    count = len({(f.direction, f.operation) for f in found})
+    first = [_failure(failure, tails) for failure in found[:_OPEN]]
+    more = [_failure(failure, tails) for failure in found[_OPEN:]]
+    rest = None
+    if more:
+        rest = element("details", element("summary", f"{len(more)} earlier ones"), *more)
+    title = f"{count} thing{'s' if count > 1 else ''} went wrong"
+    return element("section", element("h2", title), *first, rest, id="failures", class_="failures")
+
+
+def _failure(failure: Failure, tails: Mapping[str, str]) -> Markup:
+    where: list[Content] = [failure.operation or "the run"]
+    if failure.direction:
+        name = failure.direction
+        where = [element("a", name, href=f"#{anchor(name)}"), f": {failure.operation}"]
+    if failure.step:
+        where.append(f", step “{failure.step}”")
+    tail = tails.get(failure.log, "")
+    return element(
+        "article",
+        element("h3", "✖ ", *where),
+        element("pre", failure.message, class_="error", tabindex=0, aria_label="error"),
+        element("p", element("strong", "What to do: "), failure.remedy),
+        element("p", "To try this step by hand:") if failure.command else None,
+        command(failure.command) if failure.command else None,
+        element("p", "Log: ", element("code", failure.log)) if failure.log else None,
+        element("details", element("summary", "the end of its log"), element("pre", tail)) if tail else None,
+        class_="failure",
+    )
+
+
+def field_section(progress: Progress, now: float) -> Markup:
+    """The map, how far it is, and what runs."""
+    drawing = field_map(progress)
+    left = [drawing or element("p", "The facets are not known yet.", class_="note")]
+    if drawing is not None:
+        left.append(_legend(progress.directions))
+    right = [_tallies(progress), _resources(progress)]
+    if progress.running:
+        right.insert(0, _running(progress.running, now))
+    return element(
+        "section",
+        element("h2", "Field"),
+        element("div", element("div", *left), element("div", *right), class_="columns"),
+        id="field",
+    )
+
+
+def _legend(directions: Sequence[Direction]) -> Markup:
+    counts = Counter(state_class(direction) for direction in directions)
+    items = [
+        element("li", element("span", class_=f"swatch {name}"), f"{status}: {counts[name]}")
+        for status, name in ((status, class_of(status)) for status in STATES)
+        if counts[name]
+    ]
+    return element("ul", *items, class_="legend")
+
+
+def _running(operations: Sequence[Operation], now: float) -> Markup:
+    rows: list[list[Content]] = [
+        [o.direction, o.operation, step_count(o), step_name(o),
+         f"{clock(o.started, now)} ({duration(o.elapsed_s)})"]
+        for o in operations
+    ]  # fmt: skip
+    return joined(element("h3", "Now"), table(("direction", "operation", "step", "", "since"), rows))
+
+
+def _tallies(progress: Progress) -> Markup | None:
+    rows: list[list[Content]] = []
+    for tally in progress.tallies:
+        if tally.total:
+            bar = element("progress", value=tally.done, max=tally.total, aria_label=tally.operation)
+            failed = element("strong", f", {tally.failed} failed") if tally.failed else None
+            rows.append([tally.operation, bar, joined(f"{tally.done} of {tally.total}", failed)])
+    told = {tally.operation for tally in progress.tallies}
+    rows += [[o.operation, None, o.state] for o in progress.field if o.operation not in told]
+    return joined(element("h3", "Done"), table(("operation", "", "directions"), rows)) if rows else None
+
+
+def _resources(progress: Progress) -> Markup:
+    usage = progress.usage
+    rows: list[list[Content]] = [["CPU time", duration(usage.cpu_s)]]
+    if usage.peak_memory_mb:
+        rows.append(["memory, at most", size(usage.peak_memory_mb * 1e6)])
+    if usage.peak_disk_bytes:
+        rows.append(["disk, now", size(usage.disk_bytes)])
+        rows.append(["disk, at most", size(usage.peak_disk_bytes)])
+    rows.append(["disk, free now", size(usage.disk_free_bytes)])
+    if progress.bands:
+        rows.append(["input", f"{progress.bands} bands, {progress.chunks} time chunks"])
+    return joined(element("h3", "Resources"), table(("what", ""), rows))
+
+
+def directions_table(progress: Progress) -> Markup | None:
+    """All directions, with links to their sections."""
+    if not progress.directions:
+        return None
+    columns = [tally.operation for tally in progress.tallies]
+    rows: list[list[Content]] = []
+    for direction in progress.directions:
+        states = [_CELLS.get(direction.operations.get(column, ""), "") for column in columns]
+        rows.append([
+            element("a", direction.name, href=f"#{anchor(direction.name)}"),
+            badge(f"{mark(direction)} {standing(direction)}", state_class(direction)),
+            str(direction.group or "–"),
+            f"{direction.planned.flux_jy:.3g}" if direction.planned.flux_jy else "",
+            *(element("span", state, class_="bad") if state == "FAILED" else state for state in states),
+        ])  # fmt: skip
+    return table(("direction", "status", "group", "flux (Jy)", *columns), rows)
+
+
+def operations_table(operations: Sequence[Operation]) -> Markup | None:
+    """What each operation took."""
+    rows: list[list[Content]] = []
+    for name in sorted({o.operation for o in operations}, key=order):
+        own = [o for o in operations if o.operation == name]
+        rows.append([
+            name,
+            str(len(own)),
+            duration(sum(o.elapsed_s for o in own) / len(own)),
+            duration(max(o.elapsed_s for o in own)),
+            duration(sum(o.cpu_s for o in own)),
+            size(max(o.peak_memory_mb for o in own) * 1e6),
+        ])  # fmt: skip
+    titles = ("operation", "directions", "mean time", "longest", "CPU in all", "memory of a step, at most")
+    return table(titles, rows) if rows else None
+
+
+def mosaic_section(shares: Sequence[Share], numbers: Sequence[str], rows: Sequence[Markup]) -> Markup:
+    """The mosaics with the checks of their sources."""
+    content: list[Content] = []
+    if not any(share.rows for share in shares):
+        content.append(element("p", "There is no mosaic yet.", class_="note"))
+    for line in numbers:
+        content.append(element("p", line))
+    return element("section", element("h2", "Mosaic"), *content, *rows, id="mosaic")

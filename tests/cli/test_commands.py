@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from factor import __version__, log
-from factor.cli import archivefactor, checkfactor, common, runfactor, unarchivefactor
+from factor.cli import archivefactor, common, runfactor, unarchivefactor
 from factor.errors import FactorError, InputError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -96,8 +96,7 @@ def test_missing_parset_leaves_no_traceback() -> None:
 
 @pytest.mark.parametrize(
     ("main", "arguments"),
-    [(checkfactor.main, ["a.parset", "--html", "report"]),
-     (archivefactor.main, ["a.parset", "out", "-d", "all", "-r"]),
+    [(archivefactor.main, ["a.parset", "out", "-d", "all", "-r"]),
      (unarchivefactor.main, ["archive", "out", "-s"])],
 )
 def test_commands_that_are_not_there_yet(main: object, arguments: list[str],

@@ -80,7 +80,7 @@ def timeline(operations: Sequence[Operation], records: Iterable[Record]) -> Mark
         viewBox=f"0 0 {_WIDTH:.0f} {height + 20:.0f}", class_="chart", role="group",
         aria_label="Timeline of the operations",
     )  # fmt: skip
-    return joined(_load(list(records), clock), drawing)
+    return joined(_load(list(records), clock), element("div", drawing, class_="wide"))
 
 
 def _cut(name: str) -> str:
@@ -114,7 +114,7 @@ def _load(records: Sequence[Record], clock: _Clock) -> Markup | None:
     if not cores.any() and not memory.any():
         return None
     height = 70.0
-    return element(
+    drawing = element(
         "svg", element("title", "Processors and memory in use"),
         clock.axis(height),
         _curve(edges, cores, clock, height, "cpu"), _curve(edges, memory, clock, height, "memory"),
@@ -123,6 +123,7 @@ def _load(records: Sequence[Record], clock: _Clock) -> Markup | None:
         viewBox=f"0 0 {_WIDTH:.0f} {height + 20:.0f}", class_="chart", role="img",
         aria_label=f"Processors, {cores.max():.1f} at most, and memory, {size(memory.max() * 1e6)} at most",
     )  # fmt: skip
+    return element("div", drawing, class_="wide")
 
 
 def _curves(
@@ -205,12 +206,13 @@ def noise_chart(rows: Sequence[NoiseRow], limit: float) -> Markup | None:
     lines = [element("path", d=f"M{x(1.0):.1f} 4V{height:.1f}", class_="one")]
     if 0 < limit < top:
         lines.append(element("path", d=f"M{x(limit):.1f} 4V{height:.1f}", class_="limit"))
-    return element(
+    drawing = element(
         "svg", element("title", "Noise over the expected one"), element("g", *grid, class_="grid"), *lines,
         *(_noise_lane(row, k, x(row.calibrator_ratio), x(row.facet_ratio)) for k, row in enumerate(rows)),
         viewBox=f"0 0 {_WIDTH:.0f} {height + 20:.0f}", class_="chart", role="group",
         aria_label="Noise over the expected one",
     )  # fmt: skip
+    return element("div", drawing, class_="wide")
 
 
 def _noise_lane(row: NoiseRow, number: int, calibrator: float, facet: float) -> Markup:

@@ -42,14 +42,13 @@ def section(direction: Direction, shares: Sequence[Share]) -> Markup:
         "section",
         element("h3", f"{direction.name} ", stands),
         element("p", ", ".join(facts), ". ", element("a", "↑ map", href="#field"), class_="note"),
-        _verdict(direction.verdict),
         *(_share(share, alone=len(shares) == 1) for share in shares),
         id=anchor(direction.name), class_="direction",
     )  # fmt: skip
 
 
-def _verdict(verdict: Verdict | None) -> Markup | None:
-    if verdict is None or not verdict.checks:
+def _verdict(verdict: Verdict) -> Markup | None:
+    if not verdict.checks:
         return None
     failed = verdict.failures
     said = "good" if not failed else "bad"
@@ -85,10 +84,13 @@ def _limit(check: Check) -> str:
 
 def _share(share: Share, *, alone: bool) -> Markup | None:
     cycles = _cycles(share.results.get("cycles"))
-    if not share.rows and cycles is None:
+    told = share.results.get("verdict")
+    verdict = _verdict(Verdict.from_json(told)) if isinstance(told, dict) else None
+    if not share.rows and cycles is None and verdict is None:
         return None
     title = None if alone else element("h4", share.operation)
-    return joined(title, *(row_of(row) for row in share.rows), cycles)
+    rows = element("div", *(row_of(row) for row in share.rows), class_="rows")
+    return joined(title, verdict, rows, cycles)
 
 
 def row_of(row: Row) -> Markup:

@@ -61,4 +61,4 @@ def write_product(
     header["ORIGIN"] = f"Factor {__version__}"
     header["FACET"] = (facet, "direction of the facet")
     write_image(product, checked.data, header)
-    plot_image(product, picture, outline=vertices, title=title)
+    plot_image(checked, picture, outline=vertices, title=title)

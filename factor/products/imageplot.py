@@ -28,7 +28,7 @@ _OUTLINE = "#35c9ff"
 
 
 def plot_image(
-    path_fits: Path,
+    image: Image | Path,
     path_png: Path,
     *,
     outline: Vertices | None = None,
@@ -40,13 +40,15 @@ def plot_image(
 
     Parameters
     ----------
-    path_fits, path_png : Path
+    image : Image or Path
+        An image, or the FITS file that it is in.
+    path_png : Path
     outline : sequence of (ra_deg, dec_deg), optional
         A polygon to draw, e.g. the facet.
     outlines : mapping of name to sequence of (ra_deg, dec_deg), optional
         More polygons, with their names.
     title : str
-        The file's name when empty.
+        The name of the image's file when empty.
     noise : float, optional
         Noise that sets the scale, in the image's unit; estimated when None.
 
@@ -55,14 +57,15 @@ def plot_image(
     FactorError
         When the image can't be read.
     """
-    image = read_image(path_fits)
+    if not isinstance(image, Image):
+        image = read_image(image)
     if noise is None:
         noise = _noise_for_picture(image.data)
     figure = new_figure(_WIDTH_INCH, 0.86 * _WIDTH_INCH)
     data, wcs = _decimated(image, noise)
     axes = figure.add_axes((0.13, 0.1, 0.7, 0.82), projection=wcs)
     shown = _show(axes, data, noise)
-    _label_axes(axes, title or path_fits.stem)
+    _label_axes(axes, title or image.path.stem)
     _draw_beam(axes, image)
     if outline is not None:
         _draw_outline(axes, wcs, outline, "")
@@ -220,16 +223,27 @@ def _unit(image: Image) -> str:
 
 
 def _colour_bar(figure: Any, shown: Any, place: tuple[float, float, float, float], label: str) -> None:
-    from matplotlib.ticker import NullFormatter, NullLocator
+    """A bar beside an image, drawn by hand: axes of its own would cost as much as the image."""
+    from matplotlib.image import BboxImage
+    from matplotlib.lines import Line2D
+    from matplotlib.markers import TICKRIGHT, MarkerStyle
+    from matplotlib.patches import Rectangle
+    from matplotlib.transforms import Bbox, TransformedBbox
 
-    bar = figure.colorbar(shown, cax=figure.add_axes(place))
-    unit = shown.norm.vmax / _HIGH_SIGMA
-    ticks = [unit * step for step in _TICKS_SIGMA]
-    bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
-    bar.set_ticks(ticks, labels=[_number(tick) for tick in ticks])
-    bar.set_label(label, fontsize=9, labelpad=-2)
-    bar.ax.tick_params(labelsize=8)
+    x, y, width, height = place
+    box = TransformedBbox(Bbox.from_bounds(*place), figure.transFigure)
+    colours = BboxImage(box, cmap=shown.cmap, origin="lower", interpolation="nearest")
+    colours.set_data(np.linspace(0.0, 1.0, 256)[:, np.newaxis])
+    figure.add_artist(colours)
+    figure.add_artist(Rectangle((x, y), width, height, fill=False, lw=0.8, transform=figure.transFigure))
+    ticks = [shown.norm.vmax / _HIGH_SIGMA * step for step in _TICKS_SIGMA]
+    up = y + height * np.asarray(shown.norm(ticks))
+    right = np.full(len(ticks), x + width)
+    figure.add_artist(Line2D(right, up, ls="none", marker=MarkerStyle(TICKRIGHT), color="black", ms=3.5))
+    inch = 1.0 / figure.get_figwidth()
+    for tick, at in zip(ticks, up, strict=True):
+        figure.text(x + width + 0.08 * inch, at, _number(tick), fontsize=8, va="center_baseline")
+    figure.text(x + width + 0.45 * inch, y + 0.5 * height, label, fontsize=9, rotation=90, va="center")
 
 
 def _number(value: float) -> str:

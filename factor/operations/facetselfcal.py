@@ -41,8 +41,8 @@ log = logging.getLogger("factor.facetselfcal")
 _CALIBRATION_OPTIONS = (
     "max_selfcal_loops", "target_max_selfcal_loops", "preapply_first_cal_phases",
     "preaverage_flux_jy", "solve_min_uv_lambda", "propagatesolutions", "spline_smooth2d",
-    "phase_solver", "tec_block_mhz", "approximatetec", "maxapproxiter", "maxiter", "stepsize",
-    "tolerance", "multires_selfcal",
+    "solve_all_correlations_flux_jy", "phase_solver", "tec_block_mhz", "approximatetec",
+    "maxapproxiter", "maxiter", "stepsize", "tolerance", "multires_selfcal",
 )  # fmt: skip
 IMAGING_OPTIONS = (
     "wsclean_nchannels_factor", "fractional_bandwidth_selfcal_facet_image",

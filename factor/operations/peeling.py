@@ -31,7 +31,9 @@ UNNORMALISED = "_unnorm"
 NORMALISED = "_norm"
 
 #: Options whose change makes a finished peeling stale.
-_CALIBRATION_OPTIONS = ("solve_min_uv_lambda", "propagatesolutions", "spline_smooth2d")
+_CALIBRATION_OPTIONS = (
+    "solve_min_uv_lambda", "propagatesolutions", "spline_smooth2d", "solve_all_correlations_flux_jy",
+)  # fmt: skip
 
 
 def apparent_model_path(products: Path, direction: str) -> Path:

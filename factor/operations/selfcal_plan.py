@@ -118,11 +118,12 @@ class SelfcalPlan:
         slots = sorted({solve.solint_slow(chunk.n_slots) for chunk in chunks})
         spans = f"{slots[0]}" if len(slots) == 1 else f"{slots[0]}-{slots[-1]}"
         minutes = f"{slots[0] * solve.slot_s / 60.0:.3g} min"
+        gains = "gains of all correlations" if solve.all_correlations else "gains"
         per = "channel" if solve.per_channel else "band"
         fast = f"{solve.solint_fast} slot{'' if solve.solint_fast == 1 else 's'}"
         return (
             f"effective flux {solve.flux_jy:.2f} Jy: phases every {fast} "
-            f"({solve.solint_fast * solve.slot_s:.3g} s), gains per {per} every {spans} slots ({minutes}), "
+            f"({solve.solint_fast * solve.slot_s:.3g} s), {gains} per {per} every {spans} slots ({minutes}), "
             f"{solve.channels} channels a band; images of {self.full.size} pixels"
             f"{', from ' + format(self.stages[0].taper_arcsec, 'g') + ' arcsec' if self.stages else ''}"
             f"{', multiscale' if self.multiscale else ''}, averaged to "

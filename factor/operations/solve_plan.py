@@ -42,6 +42,8 @@ class SolvePlan:
         Interval of the fast phases, in time slots.
     given_solint_slow : int
         Interval of the slow gains that the directions file gives; 0 for none.
+    all_correlations : bool
+        Whether slow gains are solved for all four correlations.
     per_channel : bool
         Whether slow gains are solved for each channel rather than each band.
     preaveraged : bool
@@ -57,6 +59,7 @@ class SolvePlan:
     channels: int
     solint_fast: int
     given_solint_slow: int
+    all_correlations: bool
     per_channel: bool
     preaveraged: bool
     tec_edges_hz: tuple[float, ...]
@@ -135,6 +138,9 @@ def make_solve_plan(field: Field, direction: Direction, flux_jy: float, averagin
         channels=len(bands[0].freqs_hz) // averaging.freqstep,
         solint_fast=direction.solint_fast or solint_fast,
         given_solint_slow=direction.solint_slow,
+        all_correlations=(
+            settings.spline_smooth2d and flux_jy > settings.solve_all_correlations_flux_jy
+        ),
         per_channel=direction.dynamic_range == "HD",
         preaveraged=preaveraged,
         tec_edges_hz=edges,

@@ -14,13 +14,20 @@ from factor.parset.settings import CalibrationSettings
 from factor.products import combining, imageweights
 from factor.products.preaverage import average_baselines
 from factor.products.solutionplot import plot_solutions
-from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, SLOW_PHASE
+from factor.products.solutions import (
+    FAST_PHASE,
+    LEAKAGE_NAME,
+    SLOW_AMPLITUDE,
+    SLOW_PHASE,
+    soltab_names,
+)
 from factor.tools.dp3 import ApplyCal, ChannelRange, DDECal, DP3Run, DP3Step, dp3_command
 from factor.tuning.intervals import fast_smoothing_hz
 
-#: What is applied to the data of a direction, in order.
+#: What is applied to the data of a direction, in order: leakage where it was solved.
 PHASES = (FAST_PHASE,)
-ALL_SOLTABS = (FAST_PHASE, SLOW_PHASE, SLOW_AMPLITUDE)
+GAINS = (FAST_PHASE, SLOW_PHASE, SLOW_AMPLITUDE)
+ALL_SOLTABS = (FAST_PHASE, LEAKAGE_NAME, SLOW_PHASE, SLOW_AMPLITUDE)
 
 #: Kinds of plots of a direction's solutions.
 PLOTS = ("fast_phase", "slow_phase", "slow_amplitude")
@@ -77,7 +84,7 @@ class Target:
 
 def phases_of(soltabs: tuple[str, ...]) -> tuple[str, ...]:
     """The soltabs of phases among some."""
-    return tuple(name for name in soltabs if name != SLOW_AMPLITUDE)
+    return tuple(name for name in soltabs if name in (FAST_PHASE, SLOW_PHASE))
 
 
 def solve(
@@ -109,7 +116,8 @@ def solve(
     if not with_gains:
         return Solutions(target.name, fast, fast, PHASES)
     gains = _solve_slow(target, data, model, (fast, label), normalise=normalise)
-    return Solutions(target.name, gains, gains, ALL_SOLTABS)
+    soltabs = ALL_SOLTABS if target.plan.all_correlations else GAINS
+    return Solutions(target.name, gains, gains, soltabs)
 
 
 def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
@@ -217,12 +225,10 @@ def _piece(chunk: Chunk, h5parm: Path) -> combining.Piece:
 
 def solutions_of(products: Path, direction: str, kind: str = "") -> Solutions:
     """The final solutions of a direction: from self-calibration, or ``_norm`` and ``_unnorm`` ones."""
-    return Solutions(
-        owner=direction,
-        h5parm=products / f"combined_solutions{kind}.h5",
-        filled=products / f"combined_solutions{kind}_filled.h5",
-        soltabs=ALL_SOLTABS,
-    )
+    h5parm = products / f"combined_solutions{kind}.h5"
+    filled = products / f"combined_solutions{kind}_filled.h5"
+    leaks = h5parm.exists() and LEAKAGE_NAME in soltab_names(h5parm)
+    return Solutions(direction, h5parm, filled, ALL_SOLTABS if leaks else GAINS)
 
 
 def finish(
@@ -257,14 +263,16 @@ def finish(
     reads = (last.h5parm,) + ((preapplied.filled,) if preapplied else ())
     outputs = (final.h5parm, final.filled)
     context.run(Step(f"combined solutions{kind}", Call(combining.combine_final, arguments), reads, outputs))
-    return final
+    return solutions_of(context.products, target.name, kind)
 
 
 def plot(target: Target, solutions: Solutions) -> None:
     """Plot the final solutions of a direction."""
     context, name = target.context, target.name
     prefix = context.products / f"{name}."
-    kinds = (*PLOTS, "tec") if target.plan.tec_edges_hz else PLOTS
+    kinds = [*PLOTS]
+    kinds += ["tec"] if target.plan.tec_edges_hz else []
+    kinds += ["leakage"] if LEAKAGE_NAME in solutions.soltabs else []
     pictures = tuple(context.products / f"{name}.make_selfcal_plots_{kind}.png" for kind in kinds)
     action = Call(plot_solutions, {"h5parm": solutions.h5parm, "prefix": prefix})
     context.run(Step("plots of the solutions", action, (solutions.h5parm,), pictures))
@@ -343,7 +351,8 @@ def _slow(target: Target, chunk: Chunk, mss: tuple[Path, ...], model: Path, h5pa
     nchan, smoothing_hz = plan.channels, SLOW_SMOOTHING_HZ
     if plan.per_channel:
         nchan, smoothing_hz = 1, CHANNEL_SMOOTHING_HZ
-    problem = _Problem("diagonal", model, plan.solint_slow(chunk.n_slots), nchan, smoothing_hz)
+    mode = "fulljones" if plan.all_correlations else "diagonal"
+    problem = _Problem(mode, model, plan.solint_slow(chunk.n_slots), nchan, smoothing_hz)
     fast, slow = h5parms
     steps = (ApplyCal(fast, PHASES), _ddecal(target, problem, slow))
     return _solve_step(target, "slow gains", DP3Run(mss, "DATA", steps, None, (slow,)))

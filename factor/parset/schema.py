@@ -96,7 +96,7 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            "otherwise with a median in time alone."),
     Option("solve_all_correlations_flux_Jy", Kind.FLOAT, 1000.0,
            "Apparent flux density above which the slow gains are solved for all four "
-           "correlations. Needs ``spline_smooth2D``.", unit="Jy", above=0, implemented=False),
+           "correlations. Needs ``spline_smooth2D``.", unit="Jy", above=0),
     Option("approximatetec", Kind.BOOL, True,
            "Begin solves with tecandphase by an approximation: phases that are smooth in "
            "frequency."),

@@ -11,13 +11,16 @@ import numpy as np
 
 from factor.products.filling import fill
 from factor.products.imageweights import read_image_weights
+from factor.products.jones import behind, read_gains
 from factor.products.merging import combine, concatenate_times, sum_phases
 from factor.products.normalising import normalisation_factor, scale_amplitudes
 from factor.products.referencing import choose_reference
-from factor.products.smoothing import smooth_gains
+from factor.products.smoothing import smooth_gains, smooth_leakage
 from factor.products.solutions import (
     AMPLITUDE,
     FAST_PHASE,
+    LEAKAGE,
+    LEAKAGE_NAME,
     PHASE,
     SLOW_AMPLITUDE,
     SLOW_PHASE,
@@ -69,10 +72,6 @@ def _joined(pieces: Sequence[Piece], soltabs: Sequence[Soltab], what: str) -> So
     return joined
 
 
-def _read(pieces: Sequence[Piece], name: str, what: str) -> Soltab:
-    return _joined(pieces, [read_soltabs(piece.h5parm)[name] for piece in pieces], what)
-
-
 def merge_fast(
     pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path
 ) -> None:
@@ -96,7 +95,7 @@ def merge_fast(
         tecs = _joined(pieces, [part for _, part in parts], f"{direction}: TEC")
         tec = relative(tecs, choose_reference(fast))
     else:
-        fast = _read(pieces, FAST_PHASE, what)
+        fast = _joined(pieces, [read_soltabs(piece.h5parm)[FAST_PHASE] for piece in pieces], what)
     frame = replace(
         read_frame(pieces[0].h5parm), direction=direction, ra_deg=position[0], dec_deg=position[1]
     )
@@ -120,7 +119,7 @@ def add_slow(
     pieces : sequence of Piece
         Slow gains, one per chunk, solved after these phases were applied.
     spline : bool
-        Smooth with a spline and a 2-D median rather than a 1-D median.
+        Smooth gains with a spline and a 2-D median rather than a 1-D median; leakage always is.
     weights : Path
         Weights of the image, from `factor.products.imageweights`.
     path : Path
@@ -129,13 +128,17 @@ def add_slow(
         Divide the amplitudes by one factor; otherwise they keep the flux scale of the model.
     """
     frame = read_frame(fast)
-    what = f"{frame.direction}: slow"
-    amplitude, phase = smooth_gains(
-        _read(pieces, "amplitude000", f"{what} amplitudes"),
-        _read(pieces, "phase000", f"{what} phases"),
-        smooth_2d=spline,
-    )
+    solved = [read_gains(piece.h5parm) for piece in pieces]
+    joined = {
+        kind: _joined(pieces, [gains[kind] for gains in solved], f"{frame.direction}: slow {kind}")
+        for kind in solved[0]
+    }
+    amplitude, phase = smooth_gains(joined[AMPLITUDE], joined[PHASE], smooth_2d=spline)
     slow = {AMPLITUDE: amplitude} | ({} if phase is None else {PHASE: phase})
+    if LEAKAGE in joined:
+        good = (joined[AMPLITUDE].good & joined[PHASE].good).all(axis=-1, keepdims=True)
+        leakage = joined[LEAKAGE]
+        slow[LEAKAGE] = smooth_leakage(replace(leakage, weights=leakage.weights * good))
     if normalise:
         baselines, cells = read_image_weights(weights).of(amplitude)
         slow = scale_amplitudes(slow, normalisation_factor(amplitude, baselines, phase, cells))
@@ -187,6 +190,9 @@ def combine_final(
         for name in (FAST_PHASE, SLOW_PHASE, TEC_NAME):
             if name in soltabs and name in donor:
                 soltabs[name] = sum_phases(soltabs[name], donor[name], slot_s)
+        if LEAKAGE_NAME in soltabs and SLOW_PHASE in donor:
+            leakage = soltabs[LEAKAGE_NAME]
+            soltabs[LEAKAGE_NAME] = behind(donor[SLOW_PHASE], leakage, soltabs[SLOW_PHASE])
     if SLOW_AMPLITUDE not in soltabs:
         soltabs |= _unit_gains(soltabs[FAST_PHASE])
     soltabs = scale_amplitudes(soltabs, gain)

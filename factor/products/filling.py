@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from factor.products.solutions import AMPLITUDE, TEC, Array, Soltab, cleaned
+from factor.products.solutions import AMPLITUDE, LINEAR, Array, Soltab, cleaned
 
 
 def fill(soltab: Soltab) -> Soltab:
@@ -15,8 +15,8 @@ def fill(soltab: Soltab) -> Soltab:
 
     Each station is interpolated in time (between gaps first, then across them to the
     nearest), then in frequency; one without any solution gets the neutral value: phase
-    0 or amplitude 1. Phases are interpolated as phasors, amplitudes in their logarithm,
-    TECs as they are.
+    or leakage 0, amplitude 1. Phases are interpolated as phasors, amplitudes in their logarithm,
+    TECs and leakage as they are.
     """
     soltab = cleaned(soltab)
     good = soltab.good
@@ -36,7 +36,7 @@ def _to_plane(kind: str, values: Array) -> NDArray[np.complex128]:
     if kind == AMPLITUDE:
         positive = np.where(values > 0, values, 1.0)
         return np.asarray(np.log(positive) + 0j)
-    if kind == TEC:
+    if kind in LINEAR:
         return np.asarray(values + 0j)
     return np.asarray(np.exp(1j * values))
 
@@ -44,7 +44,7 @@ def _to_plane(kind: str, values: Array) -> NDArray[np.complex128]:
 def _from_plane(kind: str, work: NDArray[np.complex128]) -> Array:
     if kind == AMPLITUDE:
         return np.asarray(np.exp(np.where(np.isnan(work), 0.0, work.real)))
-    if kind == TEC:
+    if kind in LINEAR:
         return np.asarray(np.where(np.isnan(work), 0.0, work.real))
     return np.asarray(np.where(np.isnan(work), 0.0, np.angle(work)))
 

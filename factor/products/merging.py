@@ -13,6 +13,9 @@ from factor.products.referencing import choose_reference, rereference
 from factor.products.solutions import (
     AMPLITUDE,
     FAST_PHASE,
+    LEAKAGE,
+    LEAKAGE_NAME,
+    LINEAR,
     PHASE,
     SLOW_AMPLITUDE,
     SLOW_PHASE,
@@ -202,8 +205,8 @@ def _common_divisor(a: float, b: float) -> float:
 def refine(soltab: Soltab, pieces: int = REFINEMENT) -> Soltab:
     """Solutions on a finer time grid, interpolated between cells but never across a gap.
 
-    Phases are interpolated as phasors, amplitudes in their logarithm. Flags are those of
-    the nearest cell; the values below them are filled.
+    Phases are interpolated as phasors, amplitudes in their logarithm, leakage as it is.
+    Flags are those of the nearest cell; the values below them are filled.
     """
     step = soltab.step_s
     if len(soltab.times) < 2 or not step > 0:
@@ -232,6 +235,8 @@ def _interpolate(kind: str, times: Array, values: Array, grid: Array) -> Array:
     if kind == AMPLITUDE:
         log = np.log(values)
         return np.asarray(np.exp((1.0 - share) * log[left] + share * log[left + 1]))
+    if kind in LINEAR:
+        return np.asarray((1.0 - share) * values[left] + share * values[left + 1])
     turn = wrap(values[left + 1] - values[left])
     return wrap(values[left] + share * turn)
 
@@ -254,8 +259,9 @@ def combine(
     fast : Soltab
         Total fast phases, written as ``phase000``.
     slow : mapping of kind to Soltab, optional
-        Slow ``phase`` and ``amplitude``, written as ``phase001`` and ``amplitude000`` and
-        interpolated in time (`refine`).
+        Slow ``phase``, ``amplitude`` and ``leakage``, written as ``phase001``,
+        ``amplitude000``, and ``amplitude001`` with ``phase002``; interpolated in time
+        (`refine`).
     tec : Soltab, optional
         The TEC in the fast phases, written as ``tec000`` for whoever wants to see it.
 
@@ -266,6 +272,8 @@ def combine(
     """
     soltabs = {FAST_PHASE: rereference(fast, choose_reference(fast))}
     slow = slow or {}
+    if LEAKAGE in slow:
+        soltabs[LEAKAGE_NAME] = refine(cleaned(slow[LEAKAGE]))
     if PHASE in slow:
         phase = cleaned(slow[PHASE])
         phase = rereference(phase, choose_reference(phase))

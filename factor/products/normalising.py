@@ -26,7 +26,7 @@ def normalisation_factor(
     Parameters
     ----------
     amplitude : Soltab
-        Slow amplitudes of all chunks and bands; of four correlations the diagonal ones count.
+        Slow amplitudes of all chunks and bands.
     baseline_weights : ndarray, (ant, ant), optional
         Weight of each baseline in the image (imaging weight times number of unflagged
         data), symmetric, in the order of the soltab's stations; equal when not given.
@@ -51,8 +51,6 @@ def normalisation_factor(
         gains = np.where(good, gains * np.exp(1j * np.where(good, phase.values, 0.0)), 0.0)
     if amplitude.pols is None:
         gains, good = gains[..., None], good[..., None]
-    elif len(amplitude.pols) == 4:
-        gains, good = gains[..., [0, 3]], good[..., [0, 3]]
     cells = np.ones(gains.shape[:2]) if cell_weights is None else np.asarray(cell_weights, float)
     present = good.astype(float)
     power = np.einsum("tfap,ab,tfbp,tf->", gains, between, gains.conj(), cells, optimize=True).real

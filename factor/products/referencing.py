@@ -31,8 +31,7 @@ def choose_reference(soltab: Soltab, preferred: str | None = None) -> str:
 def rereference(soltab: Soltab, station: str) -> Soltab:
     """Phases minus those of one station, for every time, frequency and polarisation.
 
-    The difference of two stations does not change. Of four correlations, each column of the
-    Jones matrices turns by the phase of its diagonal element. Where the station itself is flagged,
+    The difference of two stations does not change. Where the station itself is flagged,
     the offset of all stations is chosen so that they continue the nearest time at which
     it is not.
     """
@@ -40,8 +39,6 @@ def rereference(soltab: Soltab, station: str) -> Soltab:
     index = soltab.ants.index(station)
     good = soltab.good
     offset = np.where(good[:, :, index], soltab.values[:, :, index], np.nan)
-    if soltab.pols is not None and len(soltab.pols) == 4:
-        offset = offset[..., [0, 3, 0, 3]]
     values = soltab.values - np.nan_to_num(offset)[:, :, None]
     for freq, *pol in np.argwhere(np.isnan(offset).any(axis=0)):
         at = (slice(None), freq, slice(None), *pol)

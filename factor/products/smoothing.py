@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from factor.products.filling import fill
 from factor.products.referencing import choose_reference, rereference
-from factor.products.solutions import Array, Soltab, cleaned
+from factor.products.solutions import AMPLITUDE, LEAKAGE, Array, Soltab, cleaned
 
 #: Solutions further than this many robust standard deviations off their surroundings are flagged.
 OUTLIER_SIGMA = 5.0
-#: Smallest standard deviation that is believed, in the logarithm of the amplitude and in rad.
+#: Smallest standard deviation that is believed, in the logarithm of the amplitude, in rad, and
+#: in the parts of leakage.
 SMALLEST_SIGMA = 0.03
 #: Side of the median's window, and of the surroundings that outliers are held against, cells.
 MEDIAN_WINDOW = 3
@@ -59,9 +60,20 @@ def smooth_gains(
     return smoothed, None if phase is None else _smooth(phase, smooth_2d)
 
 
+def smooth_leakage(leakage: Soltab) -> Soltab:
+    """Flag outliers of leakage and smooth the rest as `smooth_gains` does in two dimensions.
+
+    Real and imaginary parts are smoothed each on their own: a small leakage has no phase to
+    speak of.
+    """
+    return _smooth(_flag_outliers(cleaned(leakage)), smooth_2d=True)
+
+
 def _planes(soltab: Soltab) -> NDArray[np.float64]:
-    """What is smoothed: (component, time, freq, column); amplitudes have one, phases two."""
-    if soltab.kind == "amplitude":
+    """What is smoothed: (component, time, freq, column); phases have two, others one."""
+    if soltab.kind == LEAKAGE:
+        planes = soltab.values[None]
+    elif soltab.kind == AMPLITUDE:
         planes = np.log(np.where(soltab.values > 0, soltab.values, 1.0))[None]
     else:
         planes = np.stack((np.cos(soltab.values), np.sin(soltab.values)))
@@ -70,7 +82,9 @@ def _planes(soltab: Soltab) -> NDArray[np.float64]:
 
 def _values(soltab: Soltab, planes: Array) -> Array:
     planes = planes.reshape(len(planes), *soltab.shape)
-    if soltab.kind == "amplitude":
+    if soltab.kind == LEAKAGE:
+        return np.asarray(planes[0])
+    if soltab.kind == AMPLITUDE:
         return np.asarray(np.exp(planes[0]))
     return np.asarray(np.arctan2(planes[1], planes[0]))
 

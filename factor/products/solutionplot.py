@@ -14,6 +14,8 @@ from factor.products.imageplot import new_figure, save_figure
 from factor.products.referencing import choose_reference, rereference
 from factor.products.solutions import (
     AMPLITUDE,
+    LEAKAGE,
+    LINEAR,
     PHASE,
     TEC,
     Array,
@@ -28,6 +30,7 @@ TITLES = {
     (AMPLITUDE, False): ("amplitude", "amplitude"),
     (AMPLITUDE, True): ("slow_amplitude", "slow amplitude"),
     (TEC, False): ("tec", "TEC"),
+    (LEAKAGE, True): ("leakage", "leakage"),
 }
 COLUMNS = 8
 COLOURS = ("#1f5fa8", "#d1701c", "#2f8f5b", "#8c4ba8")
@@ -117,10 +120,11 @@ def _decorate(figure: Any, heading: str, soltab: Soltab) -> None:
     if len(soltab.parts) > 1:
         when = f"hours of data since MJD {start / 86400.0:.4f}, gaps left out (dotted lines)"
     _write(figure, 0.5 * width, 0.12, when, fontsize=10, ha="center")
-    unit = {PHASE: "phase (degrees)", TEC: "TEC (TECU)"}.get(soltab.kind, "amplitude")
+    unit = {PHASE: "phase (degrees)", TEC: "TEC (TECU)"}.get(soltab.kind, soltab.kind)
     _write(figure, 0.1, 0.5 * height, unit, fontsize=10, rotation=90, va="center")
     for i, pol in enumerate(soltab.pols or ()):
-        _write(figure, 14.4 + 0.48 * i, height - 0.3, pol, fontsize=12, color=COLOURS[i % len(COLOURS)])
+        x = 15.84 - (len(soltab.pols or ()) - i) * (0.24 + 0.12 * len(pol))
+        _write(figure, x, height - 0.3, pol, fontsize=12, color=COLOURS[i % len(COLOURS)])
     _write(figure, _LEFT, height - 0.3, "shaded: flagged", fontsize=10, color="#b06060")
 
 
@@ -128,7 +132,7 @@ def _limits(soltab: Soltab) -> tuple[float, float]:
     if soltab.kind == PHASE:
         return -180.0, 180.0
     values = soltab.values[soltab.good]
-    if soltab.kind == TEC:
+    if soltab.kind in LINEAR:
         reach = 1.1 * float(np.percentile(np.abs(values), 99.5)) if len(values) else 1.0
         return -reach - 1e-3, reach + 1e-3
     if not len(values):

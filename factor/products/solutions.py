@@ -18,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factor.errors import FactorError
+from factor.tools.dp3 import MATRICES
 
 Array = NDArray[np.float64]
 
 PHASE = "phase"
 AMPLITUDE = "amplitude"
 TEC = "tec"
+LEAKAGE = "leakage"
+#: Kinds that are interpolated as they are.
+LINEAR = (TEC, LEAKAGE)
 
 #: Names of the soltabs of combined solutions.
 FAST_PHASE = "phase000"
@@ -31,6 +35,12 @@ SLOW_PHASE = "phase001"
 SLOW_AMPLITUDE = "amplitude000"
 #: TEC of the fast phases, for users: it is part of the fast phases that are applied.
 TEC_NAME = "tec000"
+#: In memory one soltab; in the file the amplitudes and phases of matrices.
+LEAKAGE_NAME = "leakage"
+
+#: Parts of a soltab of leakage, and the correlations of its matrices.
+LEAKAGE_PARTS = ("XY real", "XY imag", "YX real", "YX imag")
+CORRELATIONS = ("XX", "XY", "YX", "YY")
 
 SOLSET = "sol000"
 H5PARM_VERSION = "1.0"
@@ -50,7 +60,8 @@ class Soltab:
     Attributes
     ----------
     kind : str
-        ``phase`` (rad), ``amplitude`` or ``tec`` (TECU).
+        ``phase`` (rad), ``amplitude``, ``tec`` (TECU) or ``leakage`` (of the other
+        polarisation into X and into Y).
     times : ndarray, (time,)
         Middles of the cells, MJD in seconds, increasing.
     freqs : ndarray, (freq,)
@@ -58,7 +69,7 @@ class Soltab:
     ants : tuple of str
         Names of the stations.
     pols : tuple of str or None
-        ``("XX", "YY")``; None for a scalar.
+        ``("XX", "YY")``, of leakage `LEAKAGE_PARTS`; None for a scalar.
     values, weights : ndarray, (time, freq, ant) or (time, freq, ant, pol)
         Weight 0 means flagged.
     step_s : float
@@ -169,7 +180,7 @@ def cleaned(soltab: Soltab) -> Soltab:
 
 
 def read_soltabs(path: Path) -> dict[str, Soltab]:
-    """Read the phases, amplitudes and TECs of an H5parm's first solset, by name of the soltab.
+    """Read the solutions of an H5parm's first solset, by name of the soltab.
 
     Raises
     ------
@@ -178,7 +189,7 @@ def read_soltabs(path: Path) -> dict[str, Soltab]:
     """
     import tables
 
-    soltabs = {}
+    soltabs: dict[str, Soltab] = {}
     try:
         with tables.open_file(str(path), "r") as h5:
             for group in _solset(h5, path)._f_iter_nodes("Group"):
@@ -189,7 +200,38 @@ def read_soltabs(path: Path) -> dict[str, Soltab]:
             f"{path}: can't be read as an H5parm: {error}",
             "delete it and run again: the solve that made it is repeated",
         ) from error
+    if set(MATRICES[LEAKAGE_NAME]) <= set(soltabs):
+        amplitude, phase = (soltabs.pop(name) for name in MATRICES[LEAKAGE_NAME])
+        soltabs[LEAKAGE_NAME] = _leakage(amplitude, phase)
     return soltabs
+
+
+def soltab_names(path: Path) -> set[str]:
+    """Names of what an H5parm's first solset has, as `read_soltabs` calls them."""
+    import tables
+
+    with tables.open_file(str(path), "r") as h5:
+        names = {str(group._v_name) for group in _solset(h5, path)._f_iter_nodes("Group")}
+    return names | ({LEAKAGE_NAME} if set(MATRICES[LEAKAGE_NAME]) <= names else set())
+
+
+def _matrices(leakage: Soltab) -> dict[str, Soltab]:
+    """What a file has of leakage: amplitudes and phases of matrices with ones on the diagonal."""
+    values = leakage.values[..., 0::2] + 1j * leakage.values[..., 1::2]
+    elements = np.ones((*values.shape[:-1], 4), dtype=complex)
+    elements[..., 1:3] = values
+    weights = np.repeat(leakage.weights.min(axis=-1, keepdims=True), 4, axis=-1)
+    parts = {AMPLITUDE: np.abs(elements), PHASE: np.angle(elements)}
+    return {
+        name: replace(leakage, kind=kind, pols=CORRELATIONS, values=part, weights=weights)
+        for name, (kind, part) in zip(MATRICES[LEAKAGE_NAME], parts.items(), strict=True)
+    }
+
+
+def _leakage(amplitude: Soltab, phase: Soltab) -> Soltab:
+    elements = (amplitude.values * np.exp(1j * phase.values))[..., 1:3]
+    parts = np.stack((elements.real, elements.imag), axis=-1).reshape(*elements.shape[:-1], 4)
+    return replace(amplitude, kind=LEAKAGE, pols=LEAKAGE_PARTS, values=parts)
 
 
 def read_frame(path: Path) -> Frame:
@@ -264,6 +306,9 @@ def write_h5parm(path: Path, soltabs: Mapping[str, Soltab], frame: Frame) -> Non
     """
     import tables
 
+    if LEAKAGE_NAME in soltabs:
+        others = {name: soltab for name, soltab in soltabs.items() if name != LEAKAGE_NAME}
+        soltabs = others | _matrices(soltabs[LEAKAGE_NAME])
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.stem}.{os.getpid()}.draft.h5")
     try:

@@ -62,8 +62,6 @@ class Health:
 def weed(soltab: Soltab) -> tuple[Soltab, Health]:
     """Flag what nothing may use: values that are no numbers, and stations that went wild.
 
-    Off-diagonal amplitudes of four correlations are small by nature and not judged.
-
     Returns
     -------
     Soltab
@@ -90,17 +88,9 @@ def weed(soltab: Soltab) -> tuple[Soltab, Health]:
     return replace(soltab, weights=weights), Health(dead, wild, tuple(impossible), n_invalid)
 
 
-def _diagonal(soltab: Soltab) -> NDArray[np.bool_]:
-    """Good solutions, without those of the off-diagonal correlations."""
-    good = soltab.good
-    if soltab.pols is not None and len(soltab.pols) == 4:
-        good[..., 1:3] = False
-    return good
-
-
 def _levels(soltab: Soltab) -> tuple[dict[str, float], float]:
     """Median logarithm of each station's amplitudes, and the median of these."""
-    good = _diagonal(soltab)
+    good = soltab.good
     levels = {
         ant: float(np.median(np.log(soltab.values[:, :, i][good[:, :, i]])))
         for i, ant in enumerate(soltab.ants)
@@ -115,13 +105,10 @@ def _wild_amplitudes(soltab: Soltab) -> tuple[str, ...]:
 
 
 def _impossible(soltab: Soltab) -> NDArray[np.bool_]:
-    """Cells too far off; of four correlations all go together."""
-    good, (_, middle) = _diagonal(soltab), _levels(soltab)
+    """Cells too far off."""
+    good, (_, middle) = soltab.good, _levels(soltab)
     log = np.log(np.where(good, soltab.values, 1.0))
-    off = np.asarray(good & (np.abs(log - middle) > np.log(IMPOSSIBLE_FACTOR)))
-    if soltab.pols is not None and len(soltab.pols) == 4:
-        off |= off.any(axis=-1, keepdims=True)
-    return off
+    return np.asarray(good & (np.abs(log - middle) > np.log(IMPOSSIBLE_FACTOR)))
 
 
 def _wild_phases(soltab: Soltab) -> tuple[str, ...]:

@@ -24,6 +24,20 @@ def _text(value: object) -> str:
     return str(value)
 
 
+#: Corrections by matrices: the amplitudes and phases of all four correlations that make each.
+MATRICES = {"leakage": ("amplitude001", "phase002")}
+
+
+def _corrections(soltabs: Sequence[str], prefix: str = "") -> dict[str, object]:
+    """The options that name what is applied, one after the other."""
+    options: dict[str, object] = {f"{prefix}steps": tuple(soltabs)}
+    for name in soltabs:
+        options[f"{prefix}{name}.correction"] = "fulljones" if name in MATRICES else name
+        if name in MATRICES:
+            options[f"{prefix}{name}.soltab"] = MATRICES[name]
+    return options
+
+
 @dataclass(frozen=True)
 class Predict:
     """Predict a sky model without a beam (the sky of Factor is apparent)."""
@@ -43,7 +57,11 @@ class Predict:
 
 @dataclass(frozen=True)
 class H5ParmPredict:
-    """Predict a sky model corrupted with solutions; the H5parm's direction is ``[patch]``."""
+    """Predict a sky model corrupted with solutions; the H5parm's direction is ``[patch]``.
+
+    ``soltabs`` are in the order in which data are corrected: models are corrupted in the
+    opposite one, because matrices do not commute with the gains of two polarisations.
+    """
 
     sourcedb: Path
     operation: str
@@ -52,36 +70,29 @@ class H5ParmPredict:
     direction: str
 
     def options(self) -> dict[str, object]:
-        options: dict[str, object] = {
+        soltabs = self.soltabs[::-1]
+        return {
             "type": "h5parmpredict",
             "sourcedb": self.sourcedb,
             "operation": self.operation,
             "directions": f"[[{self.direction}]]",
             "usebeammodel": False,
             "applycal.parmdb": self.parmdb,
-            "applycal.steps": self.soltabs,
             # DP3 wants a correction beside the steps, whatever it is.
-            "applycal.correction": self.soltabs[0],
+            "applycal.correction": soltabs[0],
+            **_corrections(soltabs, "applycal."),
         }
-        options.update({f"applycal.{name}.correction": name for name in self.soltabs})
-        return options
 
 
 @dataclass(frozen=True)
 class ApplyCal:
-    """Correct the data with solutions."""
+    """Correct the data with solutions, in the order of ``soltabs``."""
 
     parmdb: Path
     soltabs: tuple[str, ...]
 
     def options(self) -> dict[str, object]:
-        options: dict[str, object] = {
-            "type": "applycal",
-            "parmdb": self.parmdb,
-            "steps": self.soltabs,
-        }
-        options.update({f"{name}.correction": name for name in self.soltabs})
-        return options
+        return {"type": "applycal", "parmdb": self.parmdb, **_corrections(self.soltabs)}
 
 
 @dataclass(frozen=True)

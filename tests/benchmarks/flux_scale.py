@@ -160,7 +160,7 @@ def main(folder: Path) -> None:
         combining.merge_fast(pieces, NAME, (RA_DEG, DEC_DEG), fast)
         path, soltabs, note = fast, solving.PHASES, ""
         if number > PHASE_CYCLES:
-            path, soltabs = folder / f"{label}.h5", solving.ALL_SOLTABS
+            path, soltabs = folder / f"{label}.h5", solving.GAINS
             pieces = trial.solve("diagonal", model, fast, folder / f"{label}.slow.raw.h5")
             combining.add_slow(fast, pieces, True, weights, path)
             gains = read_soltabs(path)

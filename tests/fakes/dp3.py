@@ -13,7 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from factor.products.solutions import AMPLITUDE, PHASE, TEC, Frame, Soltab, read_soltabs, write_h5parm
+from factor.products.solutions import (
+    AMPLITUDE,
+    CORRELATIONS,
+    PHASE,
+    TEC,
+    Frame,
+    Soltab,
+    read_soltabs,
+    write_h5parm,
+)
 from factor.tools.environment import prepare
 
 
@@ -169,11 +178,11 @@ def _solve(data: Data, options: dict[str, str]) -> None:
     times = data.times[0] - slot_s / 2 + solint * slot_s * (np.arange(n_times) + 0.5)
     freqs = np.array([data.freqs[i * nchan : (i + 1) * nchan].mean() for i in range(n_freqs)])
     mode = options["mode"]
-    diagonal, with_tec = mode == "diagonal", mode == "tecandphase"
+    with_tec = mode == "tecandphase"
     if with_tec:
         n_freqs, freqs = 1, data.freqs.mean(keepdims=True)
-    shape = (n_times, n_freqs, len(data.ants), *((2,) if diagonal else ()))
-    pols = ("XX", "YY") if diagonal else None
+    pols = {"diagonal": ("XX", "YY"), "fulljones": CORRELATIONS}.get(mode)
+    shape = (n_times, n_freqs, len(data.ants), *((len(pols),) if pols else ()))
 
     def soltab(kind: str, values: np.ndarray) -> Soltab:
         weights = np.ones(shape)
@@ -181,8 +190,11 @@ def _solve(data: Data, options: dict[str, str]) -> None:
         return Soltab(kind, times, freqs, data.ants, pols, values, weights)
 
     soltabs = {"phase000": soltab(PHASE, random.normal(0, 0.2, shape))}
-    if diagonal:
-        soltabs["amplitude000"] = soltab(AMPLITUDE, np.exp(random.normal(0, 0.05, shape)))
+    if pols:
+        gains = np.exp(random.normal(0, 0.05, shape))
+        if pols == CORRELATIONS:
+            gains[..., 1:3] *= 0.05
+        soltabs["amplitude000"] = soltab(AMPLITUDE, gains)
     if with_tec:
         soltabs["tec000"] = soltab(TEC, random.normal(0, 0.001, shape))
     positions = {ant: (3.8e6 + 1e3 * i, 4.6e5, 5.06e6) for i, ant in enumerate(data.ants)}

@@ -139,6 +139,31 @@ def test_faint_calibrators_are_solved_on_averaged_copies(
     assert slow["s1.mode"] == "diagonal"
 
 
+@pytest.mark.parametrize(
+    ("flux_jy", "changes", "mode"),
+    [
+        (2.0, {}, "diagonal"),
+        (1200.0, {}, "fulljones"),
+        (1200.0, {"spline_smooth2d": False}, "diagonal"),
+        (2.0, {"solve_all_correlations_flux_jy": 1.5}, "fulljones"),
+    ],
+)
+def test_the_brightest_are_solved_for_all_correlations(
+    tmp_path: Path, flux_jy: float, changes: dict[str, Any], mode: str
+) -> None:
+    """Twice the parameters: only where the signal is plenty, and where they are smoothed."""
+    steps = steps_of(tmp_path, plan(flux_jy, **changes), with_gains=True, **changes)
+    (solve,) = options(steps, "solve slow gains")
+    assert solve["s0.type"] == "applycal"
+    assert solve["s0.steps"] == "[phase000]"
+    assert solve["s1.mode"] == mode
+    assert (solve["s1.smoothnessconstraint"], solve["s1.solveralgorithm"]) == (
+        "10000000.0",
+        "directioniterative",
+    )
+    assert {s["s0.mode"] for s in options(steps, "solve fast phases")} == {"scalarphase"}
+
+
 def test_intervals_of_the_directions_file() -> None:
     """solint_ph and solint_amp hold whatever the flux, also for a calibrator that is preaveraged."""
     given = replace(DIRECTION, solint_fast=3, solint_slow=40)

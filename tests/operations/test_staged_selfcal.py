@@ -1,4 +1,4 @@
-"""A run whose self-calibration begins at a low resolution, with TEC and phase in blocks."""
+"""A run whose self-calibration begins at a low resolution, with TEC and all correlations."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def run(make_run: Callable[[], Any]) -> Any:
         "calibration__multires_selfcal": "True",
         "calibration__phase_solver": "tecandphase",
         "calibration__tec_block_mhz": "2",
+        "calibration__solve_all_correlations_flux_jy": "0.01",
         "imaging__selfcal_cellsize_arcsec": "1.5",
     }
     assert made.run("-s", "1", **changes) == 0
@@ -30,10 +31,30 @@ def run(make_run: Callable[[], Any]) -> Any:
 def test_blocks_of_tec_end_in_one_soltab(run: Any) -> None:
     """Blocks and chunks are joined, the TEC is kept beside them: two solves of each chunk and cycle."""
     soltabs = read_soltabs(run.work / "results/facetselfcal/east/combined_solutions.h5")
-    assert set(soltabs) == {"phase000", "phase001", "amplitude000", "tec000"}
+    assert set(soltabs) == {"phase000", "leakage", "phase001", "amplitude000", "tec000"}
     assert len(soltabs["tec000"].freqs) == 2
     assert len(soltabs["phase000"].freqs) > 2
     assert len(dp3_calls(run, "facetselfcal east: solve fast phases")) == 3 * 2 * 2
+
+
+def test_leakage_goes_wherever_the_gains_go(run: Any) -> None:
+    """Above solve_all_correlations_flux_Jy: solved, applied to images, in what is subtracted, plotted."""
+    assert {options["s1.mode"] for options in dp3_calls(run, "facetselfcal east: solve slow gains")} == {
+        "fulljones"
+    }
+    everything = ["phase000", "leakage", "phase001", "amplitude000"]
+    last = dp3_calls(run, "facetselfcal east: correct and average")[-1]
+    (correct,) = steps(last, "applycal")
+    assert correct["steps"].strip("[]").split(",") == everything
+    assert correct["leakage.correction"] == "fulljones"
+    assert correct["leakage.soltab"] == "[amplitude001,phase002]"
+    differences = dp3_calls(run, "facetselfcal east: predict the difference")
+    assert differences
+    for options in differences:
+        (new,) = steps(options, "h5parmpredict")
+        assert new["applycal.steps"].strip("[]").split(",") == everything[::-1]
+    assert (run.work / "results/facetselfcal/east/east.make_selfcal_plots_leakage.png").exists()
+    assert "gains of all correlations per band" in (run.work / "factor.log").read_text()
 
 
 def test_the_first_images_are_tapered(run: Any) -> None:

@@ -191,17 +191,6 @@ def test_decorrelation_counts_in_the_scale() -> None:
     assert normalisation_factor(table, phase=turned) == pytest.approx(np.sqrt(0.5))
 
 
-def test_leakage_has_no_say_in_the_scale() -> None:
-    """Of four correlations, total intensity comes from the diagonal ones."""
-    rng = np.random.default_rng(9)
-    table = amplitudes(rng.uniform(0.5, 2.0, (2, 4, 3, 2)))
-    leaky = np.full((2, 4, 3, 4), 0.05)
-    leaky[..., [0, 3]] = table.values
-    pols = ("XX", "XY", "YX", "YY")
-    four = replace(table, values=leaky, weights=np.ones_like(leaky), pols=pols)
-    assert normalisation_factor(four) == pytest.approx(normalisation_factor(table))
-
-
 def test_scatter_is_the_noise_put_in() -> None:
     """The verdict's numbers mean what they say."""
     rng = np.random.default_rng(7)

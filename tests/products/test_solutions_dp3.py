@@ -9,11 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factor.products.combining import Piece, combine_final, merge_fast
+from factor.products.combining import Piece, add_slow, combine_final, merge_fast
 from factor.products.filling import fill
 from factor.products.merging import combine, sample
 from factor.products.preaverage import average_baselines
-from factor.products.solutions import AMPLITUDE, PHASE, Array, Frame, Soltab, read_soltabs, write_h5parm
+from factor.products.solutions import (
+    AMPLITUDE,
+    LEAKAGE,
+    LEAKAGE_PARTS,
+    PHASE,
+    Array,
+    Frame,
+    Soltab,
+    read_soltabs,
+    write_h5parm,
+)
 from factor.products.tec import PHASE_PER_TECU
 from factor.tools.dp3 import (
     ApplyCal,
@@ -204,6 +214,79 @@ def test_tec_of_two_blocks_corrects_as_phases(field: Field) -> None:
     assert not flags.any()
     error = np.angle(data[..., 0] / field.model[0][..., 0])
     assert np.sqrt(np.mean(error**2)) < 0.03
+
+
+ALL_SOLTABS = ("phase000", "leakage", "phase001", "amplitude000")
+
+
+def _leaky(field: Field) -> dict[str, Soltab]:
+    """Fast phases, and gains with 5 % of leakage that change little, as a file of solutions has them."""
+    made = field.solutions()
+    rng = np.random.default_rng(7)
+    gain = made[AMPLITUDE]
+
+    def steady(scale: float, *shape: int) -> Array:
+        return scale * (rng.normal(size=(1, 1, *shape)) + 0.01 * rng.normal(size=(3, 2, *shape)))
+
+    leakage = steady(0.05, 6, 4)
+    return {
+        "phase000": fill(made["fast"]),
+        "leakage": replace(
+            gain, kind=LEAKAGE, pols=LEAKAGE_PARTS, values=leakage, weights=np.ones_like(leakage)
+        ),
+        "phase001": replace(gain, kind=PHASE, values=steady(0.5, 6, 2)),
+        "amplitude000": replace(gain, values=np.exp(steady(0.1, 6, 2))),
+    }
+
+
+def _polarised(data: Array) -> float:
+    """Root of the mean power in the off-diagonal correlations over that in the others."""
+    power = (np.abs(data) ** 2).mean(axis=(0, 1, 2))
+    return float(np.sqrt((power[1] + power[2]) / (power[0] + power[3])))
+
+
+def test_leakage_is_solved_removed_and_predicted(field: Field) -> None:
+    """All correlations: 5 % of leakage, also behind phases that were applied before."""
+    true = _leaky(field)
+    write_h5parm(field.root / "leaky.h5", true, field.frame)
+    predict = H5ParmPredict(field.skymodel, "replace", field.root / "leaky.h5", ALL_SOLTABS, NAME)
+    leaky, _ = field.dp3("empty.ms", predict, "leaky.ms")
+    assert _polarised(leaky) > 0.05
+    data, flags = field.dp3("leaky.ms", ApplyCal(field.root / "leaky.h5", ALL_SOLTABS), "unleaked.ms")
+    assert not flags.any()
+    assert np.abs(data - field.model[0]).max() < 1e-5 * np.abs(field.model[0]).max()
+
+    true["leakage"].weights[1, 0, 2, 3] = 0.0
+    write_h5parm(field.root / "flagged.h5", true, field.frame)
+    _, flags = field.dp3("leaky.ms", ApplyCal(field.root / "flagged.h5", ALL_SOLTABS), "unleaked.ms")
+    bad = (field.first == field.ants[::-1].index(field.ants[2])) | (field.second == 3)
+    np.testing.assert_array_equal(flags.any(axis=(0, 2, 3)), bad)
+    assert flags[:, bad, :4].mean() == pytest.approx(1 / 3, abs=0.03)
+    assert not flags[:, :, 4:].any()
+
+    donor = {name: true[name] for name in ("phase000", "phase001")}
+    none = {"phase000": replace(true["phase000"], values=0.0 * true["phase000"].values)}
+    for name, soltabs in (("donor", donor), ("none", none)):
+        write_h5parm(field.root / f"{name}.h5", soltabs, field.frame)
+    for fast, before, preapplied in (
+        ("donor.h5", ("phase000",), None),
+        ("none.h5", ("phase000", "phase001"), field.root / "donor.h5"),
+    ):
+        solved, slow = field.root / "solved.h5", field.root / "slow.h5"
+        ddecal = DDECal(
+            solved, field.skymodel, "fulljones", (NAME,), 15, 4, 0.0, 0.0, 30, 1e-3, 0.2, True,
+            "directioniterative",
+        )  # fmt: skip
+        field.solve("leaky.ms", ApplyCal(field.root / "donor.h5", before), ddecal, h5parm=solved)
+        piece = Piece(solved, field.times[0] - INTERVAL_S / 2, field.times[-1] + INTERVAL_S / 2, 0)
+        add_slow(field.root / fast, [piece], True, Path("unused"), slow, normalise=False)
+        final, filled = field.root / "final.h5", field.root / "filled.h5"
+        combine_final(slow, preapplied, INTERVAL_S, 1.0, final, filled)
+        data, flags = field.dp3("leaky.ms", ApplyCal(final, ALL_SOLTABS), "corrected.ms")
+        assert not flags.any()
+        assert _polarised(data) < 0.004
+        again, _ = field.dp3("empty.ms", replace(predict, parmdb=filled), "again.ms")
+        assert np.sqrt(np.mean(np.abs(again - leaky) ** 2) / np.mean(np.abs(leaky) ** 2)) < 0.01
 
 
 def test_averaging_by_baseline_keeps_grid_flags_and_source(field: Field) -> None:

@@ -109,21 +109,6 @@ def test_a_flagged_slot_of_the_reference_makes_no_jump() -> None:
     assert np.allclose(result.values[:, :, others], level[others])
 
 
-def test_referring_jones_matrices_changes_no_prediction() -> None:
-    """An unpolarised source: J_p J_q^H must be the same for every pair of stations."""
-    rng = np.random.default_rng(4)
-    shape = (2, 1, 4, 4)
-    pols = ("XX", "XY", "YX", "YY")
-    size, turn = rng.uniform(0.1, 1.0, shape), rng.uniform(-np.pi, np.pi, shape)
-    table = Soltab(PHASE, START + np.arange(2.0), np.array([120e6]), ANTS, pols, turn, np.ones(shape))
-    referred = rereference(table, ANTS[1])
-    assert np.allclose(referred.values[:, :, 1][..., [0, 3]], 0.0)
-    old, new = ((size * np.exp(1j * t.values)).reshape(2, 4, 2, 2) for t in (table, referred))
-    for p, q in ((0, 1), (2, 3), (0, 3)):
-        products = [j[:, p] @ j[:, q].conj().swapaxes(-1, -2) for j in (old, new)]
-        assert np.allclose(*products)
-
-
 def test_the_reference_is_chosen_by_its_data() -> None:
     """A core station with solutions, the preferred one when it has as many."""
     table = phases(np.zeros((5, 2, 4)))

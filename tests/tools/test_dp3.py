@@ -33,7 +33,7 @@ SOLVE = DDECal(
 STEPS: tuple[DP3Step, ...] = (
     Predict(MODEL, "add"),
     H5ParmPredict(MODEL, "subtract", H5, ("phase000", "amplitude000"), "d1"),
-    ApplyCal(H5, ("phase000",)),
+    ApplyCal(H5, ("phase000", "leakage")),
     PhaseShift(217.5, -0.25),
     Average(4, 2),
     PreFlag((("a", "baseline", "[CS*]"), ("b", "freqrange", "[1..2MHz]")), "a or b"),
@@ -118,8 +118,20 @@ def test_each_soltab_is_applied(tools: Tools) -> None:
     given = options(command)
     for step in ("s1.applycal", "s2"):
         for soltab in given[f"{step}.steps"].strip("[]").split(","):
-            assert given[f"{step}.{soltab}.correction"] == soltab
+            correction = "fulljones" if soltab == "leakage" else soltab
+            assert given[f"{step}.{soltab}.correction"] == correction
+    assert given["s2.leakage.soltab"] == "[amplitude001,phase002]"
     assert given["s1.directions"] == "[[d1]]"
+
+
+def test_models_are_corrupted_in_the_opposite_order(tools: Tools) -> None:
+    """Matrices and gains do not commute: what was subtracted must be what correcting takes out."""
+    steps = (H5ParmPredict(MODEL, "add", H5, ("phase000", "leakage", "amplitude000"), "d1"),)
+    given = options(dp3_command(tools, DP3Run((Path("a.ms"),), "DATA", steps, Path("b.ms"))))
+    assert given["s0.applycal.steps"] == "[amplitude000,leakage,phase000]"
+    assert given["s0.applycal.leakage.correction"] == "fulljones"
+    # DP3 looks for a matrix's default soltabs when the correction beside the steps is one.
+    assert given["s0.applycal.correction"] == "amplitude000"
 
 
 def test_positions_keep_their_digits(tools: Tools) -> None:

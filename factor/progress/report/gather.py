@@ -24,6 +24,7 @@ _PLOTS = {
     "tec": "TEC",
     "slow_amplitude": "slow gains, amplitudes",
     "slow_phase": "slow gains, phases",
+    "leakage": "slow gains, leakage",
     "amplitude": "amplitudes",
 }
 

@@ -57,7 +57,7 @@ def separate(amplitude: Soltab, phase: Soltab) -> dict[str, Soltab]:
         ``amplitude`` and ``phase`` of two polarisations, and ``leakage``: weights of all are
         zero where any element of the matrix is no good.
     """
-    good = np.asarray((amplitude.good & phase.good).all(axis=-1))
+    good = _good(amplitude, phase)
     elements = np.where(good[..., None], amplitude.values * np.exp(1j * phase.values), (1, 0, 0, 1))
     jones = elements.reshape(*good.shape, 2, 2)
     jones = jones @ _common_turn(jones, good)[:, :, None]
@@ -77,6 +77,13 @@ def separate(amplitude: Soltab, phase: Soltab) -> dict[str, Soltab]:
             weights=np.repeat(weights, 4, axis=-1),
         ),
     }
+
+
+def _good(amplitude: Soltab, phase: Soltab) -> NDArray[np.bool_]:
+    """Where a matrix can be used; without any leakage its amplitude may be nought."""
+    good = phase.good & np.isfinite(amplitude.values) & (amplitude.weights > 0)
+    good[..., [0, 3]] &= amplitude.good[..., [0, 3]]
+    return np.asarray(good.all(axis=-1))
 
 
 def _common_turn(jones: Complexes, good: NDArray[np.bool_]) -> Complexes:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from factor.products.combining import Piece, add_slow
+from factor.products.filling import fill
 from factor.products.jones import behind, separate
 from factor.products.merging import refine
 from factor.products.smoothing import smooth_leakage
@@ -95,6 +97,31 @@ def test_one_bad_element_flags_the_matrix() -> None:
         bad = ~part.good.all(axis=-1)
         assert sorted(map(tuple, np.argwhere(bad))) == [(1, 0, 2), (2, 1, 3)]
         assert np.isfinite(part.values).all()
+
+
+def test_no_leakage_at_all_is_good() -> None:
+    """Data without noise have none: an amplitude of nought is a solution there."""
+    true = random_matrices(6) * np.eye(2)
+    parts = separate(*solved(true))
+    assert all(part.good.all() for part in parts.values())
+    np.testing.assert_allclose(matrices_of(parts), true)
+
+
+def test_a_station_whose_gains_went_wild_has_no_leakage(tmp_path: Path) -> None:
+    """What is flagged in the gains must not come back through the leakage of a prediction."""
+    true = random_matrices(7)
+    true[:, :, 3] = 9.0 * np.array([[1.0, 5.0], [-4.0, 1.0]])
+    amplitude, phase = solved(true)
+    frame = Frame("d", 217.5, 52.0)
+    write_h5parm(tmp_path / "solved.h5", {"amplitude000": amplitude, "phase000": phase}, frame)
+    fast = replace(phase, pols=None, values=phase.values[..., 0], weights=phase.weights[..., 0])
+    write_h5parm(tmp_path / "fast.h5", {"phase000": fast}, frame)
+    piece = Piece(tmp_path / "solved.h5", phase.times[0] - 300.0, phase.times[-1] + 300.0, 0)
+    add_slow(tmp_path / "fast.h5", [piece], True, Path("unused"), tmp_path / "slow.h5", normalise=False)
+    leakage = read_soltabs(tmp_path / "slow.h5")[LEAKAGE_NAME]
+    assert not leakage.good[:, :, leakage.ants.index(ANTS[3])].any()
+    assert np.abs(fill(leakage).values[:, :, leakage.ants.index(ANTS[3])]).max() == 0.0
+    assert leakage.good[:, :, :3].all()
 
 
 def leakage_of(values: Array) -> Soltab:

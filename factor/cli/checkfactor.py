@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factor.cli.common import guarded, make_parser
+
+if TYPE_CHECKING:
+    from factor.progress.reading import Reader
 
 _NAME = "checkfactor"
 
@@ -18,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = make_parser(_NAME, "Show how a run is getting on. Nothing is changed, and no lock is taken.")
+    parser = make_parser(_NAME, "Show how a run is getting on, in a window where there is a display, "
+                         "else as text. Nothing is changed, and no lock is taken.")
     parser.add_argument("parset", type=Path, metavar="PARSET", help="the parset of the run")
     parser.add_argument("-f", dest="full_names", action="store_true", help="show full facet names")
     form = parser.add_mutually_exclusive_group()
@@ -38,6 +44,9 @@ def _run(arguments: argparse.Namespace) -> None:
     from factor.workspace import Workspace
 
     reader = Reader(Workspace(working_directory(arguments.parset)))
+    asked = arguments.text or arguments.json or arguments.html or arguments.watch
+    if not asked and _in_window(reader, arguments):
+        return
     form: watch.Form = partial(watch.as_text, full_names=arguments.full_names)
     if arguments.json:
         form = partial(watch.as_json, indent=None if arguments.watch else 1)
@@ -47,3 +56,19 @@ def _run(arguments: argparse.Namespace) -> None:
         watch.watch(reader, form, in_place=not (arguments.json or arguments.html))
     else:
         watch.show(reader, form)
+
+
+def _in_window(reader: Reader, arguments: argparse.Namespace) -> bool:
+    """Show the window where there is a display for it; whether it was shown."""
+    from factor.progress import gui
+
+    if not gui.has_display():
+        return False
+    from factor.parset import checkfactor_section
+    from factor.progress.window import open_window
+
+    settings = checkfactor_section(arguments.parset)
+    shown = open_window(reader, settings, full_names=arguments.full_names)
+    if not shown:
+        sys.stderr.write(f"{_NAME}: the display cannot be opened: the state as text\n")
+    return shown

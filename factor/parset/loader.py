@@ -74,6 +74,22 @@ def working_directory(path: Path) -> Path:
     return value
 
 
+def checkfactor_section(path: Path) -> settings.CheckfactorSettings:
+    """Only the section ``[checkfactor]`` of a parset: the rest may be wrong by now.
+
+    Raises
+    ------
+    InputError
+        When the parset cannot be read, or a value of this section is wrong.
+    """
+    reader = _Reader(path, check_paths=False)
+    section = next(section for section in SECTIONS if section.name == "checkfactor")
+    values_of, _ = reader.section(section, reader.sections(_text_of(path)).get(section.name, {}))
+    if reader.problems:
+        raise InputError(reader.problems)
+    return settings.CheckfactorSettings(**values_of)
+
+
 def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -106,11 +122,9 @@ class _Reader:
         values_of: dict[str, dict[str, Any]] = {}
         given: dict[str, set[str]] = {}
         for section in SECTIONS:
-            found, given[section.name] = self._section(section, raw.pop(section.name, {}))
-            values_of[section.name] = {
-                option.attribute: found.get(option.attribute, option.default)
-                for option in section.options
-            }
+            values_of[section.name], given[section.name] = self.section(
+                section, raw.pop(section.name, {})
+            )
         init_skymodels = self._other_sections(raw)
         self.problems += [f"{self.path}: {p}" for p in checks.problems(values_of, given)]
         if values_of["global"]["strict"]:
@@ -173,11 +187,11 @@ class _Reader:
 
     # -- sections of the schema -----------------------------------------------------
 
-    def _section(
+    def section(
         self, section: Section, raw: dict[str, str]
     ) -> tuple[dict[str, Any], set[str]]:
-        """Valid values by attribute, and the attributes that are given, valid or not."""
-        found: dict[str, Any] = {}
+        """Values by attribute, and the attributes that are given, valid or not."""
+        found: dict[str, Any] = {option.attribute: option.default for option in section.options}
         given: set[str] = set()
         for option in section.options:
             name, text = self.take(section, option, raw)

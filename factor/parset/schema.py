@@ -330,17 +330,17 @@ _CLUSTER = Section("cluster", "cluster", "The machine or machines on which Facto
 ))
 
 _CHECKFACTOR = Section("checkfactor", "checkfactor", "How ``checkfactor`` shows images.", (
-    Option("facet_viewer", Kind.CHOICE, "casa", "Program that shows facet images.",
-           choices=("casa", "ds9"), implemented=False),
-    Option("ds9_load_regions", Kind.BOOL, False, "Load the facet regions into ds9.",
-           implemented=False),
+    Option("facet_viewer", Kind.CHOICE, "casa",
+           "Program that shows images (FITS) from the window: ``casaviewer`` or ``ds9``. Where it is not "
+           "installed, Factor shows them itself.", choices=("casa", "ds9")),
+    Option("ds9_load_regions", Kind.BOOL, False, "Load the facet regions into ds9."),
     Option("ds9_limits", Kind.LIMITS, None, "Lowest and highest value shown in ds9.",
-           unit="Jy/beam", default_text="the full range", implemented=False,
-           example="-0.001 0.01"),
+           unit="Jy/beam", default_text="the full range", example="-0.001 0.01"),
     Option("ds9_frames", Kind.CHOICE, "current", "Frame of ds9 into which an image goes.",
-           choices=("current", "new"), implemented=False),
-    Option("image_display", Kind.TEXT, None, "Program that shows PNG images.",
-           default_text="the system's own", implemented=False, example="display"),
+           choices=("current", "new")),
+    Option("image_display", Kind.TEXT, None,
+           "Program that shows plots (PNG) from the window.",
+           default_text="Factor's own window", example="display"),
 ))
 
 #: All sections, in the order of the documentation.

@@ -71,7 +71,7 @@ def plot_image(
         _draw_outline(axes, wcs, outline, "")
     for name, vertices in (outlines or {}).items():
         _draw_outline(axes, wcs, vertices, name)
-    _colour_bar(figure, shown, (0.845, 0.1, 0.025, 0.82), _unit(image))
+    colour_bar(figure, shown, (0.845, 0.1, 0.025, 0.82), _unit(image))
     save_figure(figure, path_png)
 
 
@@ -105,7 +105,7 @@ def compare_images(
         _draw_beam(axes, image)
         for name, vertices in facets.items():
             _draw_outline(axes, wcs, vertices, name)
-    _colour_bar(figure, shown, (0.927, 0.09, 0.012, 0.83), _unit(images[1]))
+    colour_bar(figure, shown, (0.927, 0.09, 0.012, 0.83), _unit(images[1]))
     save_figure(figure, path_png)
 
 
@@ -152,18 +152,31 @@ def _decimated(image: Image, noise: float) -> tuple[NDArray[np.float32], WCS]:
 
 
 def _show(axes: Any, data: NDArray[np.float32], noise: float) -> Any:
-    from matplotlib.colors import AsinhNorm
-
     milli = data * 1e3
-    unit = 1e3 * noise
-    if not unit > 0:
-        brightest = float(np.max(np.abs(np.nan_to_num(milli)), initial=0.0))
-        unit = (brightest or 1.0) / _HIGH_SIGMA
-    norm = AsinhNorm(3.0 * unit, vmin=_LOW_SIGMA * unit, vmax=_HIGH_SIGMA * unit)
+    norm, colours = colour_scale(1e3 * noise, milli)
     axes.set_facecolor("#dddddd")
     return axes.imshow(
-        milli, origin="lower", norm=norm, cmap=_COLOURS, interpolation="nearest", aspect="equal"
+        milli, origin="lower", norm=norm, cmap=colours, interpolation="nearest", aspect="equal"
     )
+
+
+def colour_scale(noise: float, data: NDArray[np.float32]) -> tuple[Any, str]:
+    """How values become colours: from -3 to 30 times the noise, arcsinh; and the name of the colours.
+
+    Parameters
+    ----------
+    noise : float
+        In the unit of the data; 0 when there is none.
+    data : ndarray
+        Image; its brightest pixel sets the scale where there is no noise.
+    """
+    from matplotlib.colors import AsinhNorm
+
+    unit = noise
+    if not unit > 0:
+        brightest = float(np.max(np.abs(np.nan_to_num(data)), initial=0.0))
+        unit = (brightest or 1.0) / _HIGH_SIGMA
+    return AsinhNorm(3.0 * unit, vmin=_LOW_SIGMA * unit, vmax=_HIGH_SIGMA * unit), _COLOURS
 
 
 def _label_axes(axes: Any, title: str, *, bare_left: bool = False) -> None:
@@ -222,7 +235,7 @@ def _unit(image: Image) -> str:
     return "mJy/beam" if unit.upper() == "JY/BEAM" else f"10$^{{-3}}$ {unit}"
 
 
-def _colour_bar(figure: Any, shown: Any, place: tuple[float, float, float, float], label: str) -> None:
+def colour_bar(figure: Any, shown: Any, place: tuple[float, float, float, float], label: str) -> None:
     """A bar beside an image, drawn by hand: axes of its own would cost as much as the image."""
     from matplotlib.image import BboxImage
     from matplotlib.lines import Line2D

@@ -37,18 +37,19 @@ def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> lis
     list of str
         Without line ends; what failed comes before the table.
     """
-    lines = _summary(progress, now)
+    lines = summary(progress, now)
     for failure in progress.failures[-_FAILURES_SHOWN:]:
         lines += ["", *_failure(failure)]
     more = len(progress.failures) - _FAILURES_SHOWN
     if more > 0:
         lines += ["", f"and {more} earlier failures (--json has all)"]
     if progress.running:
-        lines += ["", *(_running(operation, now) for operation in progress.running)]
+        lines += ["", *(running(operation, now) for operation in progress.running)]
     return [*lines, "", *_table(progress, full_names)]
 
 
-def _summary(progress: Progress, now: float) -> list[str]:
+def summary(progress: Progress, now: float) -> list[str]:
+    """State of the run, how far it is, and what it takes."""
     lines = f"{progress.root}: {_state(progress, now)}".splitlines()
     facts = []
     if progress.groups:
@@ -100,7 +101,8 @@ def _failure(failure: Failure) -> list[str]:
     return [*lines, f"  next: {failure.remedy}"]
 
 
-def _running(operation: Operation, now: float) -> str:
+def running(operation: Operation, now: float) -> str:
+    """What is being done, in a line: operation, direction, step n of m, since when."""
     step = ", ".join(part for part in (step_count(operation), step_name(operation)) if part)
     since = f"since {clock(operation.started, now)} ({duration(operation.elapsed_s)})"
     return f"{operation.operation} {operation.direction}: {step + ', ' if step else ''}{since}"

@@ -12,11 +12,13 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from factor.errors import FactorError
 from factor.tools.command import Command
 from factor.tools.watchers import fatal_line, last_error
 
 _TAIL_LINES = 400
 _running: set[int] = set()
+_viewers: list[subprocess.Popen[bytes]] = []
 _lock = threading.Lock()
 _stopping = threading.Event()
 
@@ -130,6 +132,65 @@ def _judge(command: Command, returncode: int, tail: list[str]) -> str:
     if missing:
         return f"{command.tool} exited with 0 but left no {', '.join(missing)}"
     return ""
+
+
+def start_viewer(argv: tuple[str, ...], environment: tuple[tuple[str, str], ...] = ()) -> None:
+    """Start a program that shows something to the user: it outlives Factor and is not waited for.
+
+    Raises
+    ------
+    FactorError
+        When it cannot be started.
+    """
+    _viewers[:] = [viewer for viewer in _viewers if viewer.poll() is None]
+    try:
+        viewer = subprocess.Popen(  # noqa: S603 - argv is a list that Factor built
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **dict(environment)},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise FactorError(f"cannot start {argv[0]}: {error.strerror}") from error
+    _viewers.append(viewer)
+
+
+def answers(
+    argv: tuple[str, ...],
+    environment: tuple[tuple[str, str], ...],
+    within_s: float,
+    *,
+    patient: bool = False,
+) -> bool:
+    """Whether a short command, that talks to a viewer, ends well.
+
+    Parameters
+    ----------
+    argv, environment
+        The command.
+    within_s : float
+        The longest time that it may take.
+    patient : bool
+        Ask again until then: the viewer is coming up.
+    """
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            left_s = max(0.1, end - time.monotonic())
+            done = subprocess.run(  # noqa: S603 - argv is a list that Factor built
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=left_s, check=False,
+                env={**os.environ, **dict(environment)},
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        # xpaset and xpaget say what is wrong, and sometimes exit with 0 all the same.
+        if done.returncode == 0 and b"XPA$ERROR" not in done.stdout + done.stderr:
+            return True
+        if not patient or time.monotonic() > end:
+            return False
+        time.sleep(0.3)
 
 
 def stop_all(grace_s: float = 5.0) -> None:

@@ -206,7 +206,7 @@ def test_strict_makes_unknown_names_errors() -> None:
 @pytest.mark.parametrize(
     ("section", "line", "remedy"),
     [
-        ("checkfactor", "ds9_frames = new", "remove it or set it to current"),
+        ("cluster", "clusterdesc_file = SLURM", "remove it"),
     ],
 )
 def test_what_is_not_there_yet_is_refused_by_name(section: str, line: str, remedy: str) -> None:

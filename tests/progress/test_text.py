@@ -87,8 +87,10 @@ def test_numbers() -> None:
     assert time_left(Estimate(70, rough=True)) == "roughly 1 min 10 s left"
 
 
-def test_command(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """Text without options, JSON, and a parset of which only dir_working counts."""
+def test_command(site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text without options and display, JSON, and a parset of which only dir_working counts."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
     site.middle()
     parset = site.workspace.root.parent / "my.parset"
     wrong = "nonsense = 3\n[imaging]\nselfcal_robust = x\n"

@@ -1,0 +1,239 @@
+"""The field as a map: its facets, coloured by how they stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factor.directions.geometry import to_plane
+from factor.progress.model import Direction, Progress
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+#: Pixels of the map for each degree: an arcmin each.
+PIXELS_PER_DEG = 60.0
+
+#: Longest name of a facet on the map, unless full names are asked for.
+_LABEL_WIDTH = 10
+#: What the names of directions that Factor chose begin with.
+_COMMON = "facet_patch_"
+
+#: Images whose number has a colour of its own.
+_MOST_IMAGES = 3
+
+_OUTLINE = "#4d4d4d"
+_LINE = 0.8
+#: Distance of name and calibrator at which they collide, in widths of the field.
+_APART = 0.03
+
+
+@dataclass(frozen=True)
+class Look:
+    """How facets in one state are filled; hatches tell apart what paper or an eye does not."""
+
+    colour: str
+    hatch: str = ""
+
+
+#: Colours of Okabe & Ito (2008, jfly.uni-koeln.de/color), which people with any kind of colour
+#: blindness tell apart; images in darker and darker blue.
+LOOKS: dict[str, Look] = {
+    "unprocessed": Look("#f0f0f0"),
+    "processing": Look("#56b4e9"),
+    "interrupted": Look("#f0e442", "..."),
+    "error": Look("#d55e00", "xx"),
+    "selfcal failed": Look("#e69f00", "//"),
+    "selfcal OK": Look("#009e73"),
+    "image 1": Look("#0072b2"),
+    "image 2": Look("#004c80"),
+    "image 3": Look("#002a4d"),
+}
+
+
+def state_of(direction: Direction) -> str:
+    """The state that is shown: the status, and of imaged facets the number of images, ``image n``."""
+    if direction.status != "imaged":
+        return direction.status
+    images = [name for name in direction.completed if name.split("_", 1)[0] == "facetimage"]
+    return f"image {len(images)}"
+
+
+def look_of(direction: Direction) -> Look:
+    """How a facet is filled; one that is imaged without solutions of its own keeps the hatch."""
+    state = state_of(direction)
+    if not state.startswith("image"):
+        return LOOKS[state]
+    number = min(int(state.split()[1]), _MOST_IMAGES)
+    borrowed = direction.solutions not in ("", "own")
+    return Look(LOOKS[f"image {number}"].colour, LOOKS["selfcal failed"].hatch if borrowed else "")
+
+
+def label_of(name: str, *, full: bool) -> str:
+    """The name of a facet on the map: in full, or the number that Factor gave it."""
+    short = name.removeprefix(_COMMON)
+    if full or len(short) <= _LABEL_WIDTH:
+        return name if full else short
+    return f"{short[: _LABEL_WIDTH - 1]}…"
+
+
+def map_wcs(centre_deg: tuple[float, float]) -> WCS:
+    """Coordinates of a map about a centre; pixel (0, 0) is there."""
+    from astropy.wcs import WCS
+
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ("RA---TAN", "DEC--TAN")
+    wcs.wcs.crval = centre_deg
+    wcs.wcs.crpix = (1.0, 1.0)
+    wcs.wcs.cdelt = (-1.0 / PIXELS_PER_DEG, 1.0 / PIXELS_PER_DEG)
+    wcs.wcs.set()
+    return wcs
+
+
+def to_map(sky: Sequence[tuple[float, float]], centre_deg: tuple[float, float]) -> NDArray[np.float64]:
+    """Pixels of positions, shape (n, 2)."""
+    ra_deg, dec_deg = np.asarray(sky, dtype=float).reshape(-1, 2).T
+    x, y = to_plane(ra_deg, dec_deg, centre_deg)
+    return np.column_stack([-x * PIXELS_PER_DEG, y * PIXELS_PER_DEG])
+
+
+class FieldMap:
+    """Draws the facets once, and colours them again and again.
+
+    Parameters
+    ----------
+    axes : astropy.visualization.wcsaxes.WCSAxes
+        With the coordinates of `map_wcs`.
+    progress : Progress
+        With the field's centre.
+    full_names : bool
+        Whether facets have their full names.
+    """
+
+    def __init__(self, axes: Any, progress: Progress, *, full_names: bool) -> None:
+        from matplotlib.patches import Ellipse
+
+        east, north = progress.radius_deg or (0.0, 0.0)
+        size = (2 * east * PIXELS_PER_DEG, 2 * north * PIXELS_PER_DEG)
+        self._tiles = {
+            direction.name: _Tile(
+                axes, direction, progress.centre_deg or (0.0, 0.0), _APART * size[0],
+                label_of(direction.name, full=full_names),
+            )
+            for direction in progress.directions
+            if direction.planned.vertices
+        }  # fmt: skip
+        axes.add_patch(Ellipse((0, 0), *size, fill=False, linestyle="--", linewidth=1.2, edgecolor="black"))
+        self._fit(axes, size)
+        self.colour(progress.directions)
+
+    def colour(self, directions: Sequence[Direction]) -> None:
+        """Fill every facet as it stands now."""
+        for direction in directions:
+            if direction.name in self._tiles:
+                self._tiles[direction.name].fill(look_of(direction))
+
+    def select(self, name: str) -> None:
+        """Mark one facet; none for an empty name."""
+        for other, tile in self._tiles.items():
+            tile.mark(chosen=other == name)
+
+    def at(self, x: float, y: float) -> str:
+        """Name of the facet at a pixel, patches before what they lie on; empty for none."""
+        found = [name for name, tile in self._tiles.items() if tile.holds(x, y)]
+        return max(found, key=lambda name: self._tiles[name].height, default="")
+
+    def _fit(self, axes: Any, size: tuple[float, float]) -> None:
+        corners = [tile.corners for tile in self._tiles.values()]
+        corners.append(np.array([[-0.5, -0.5], [0.5, 0.5]]) * size)
+        low, high = np.min(np.concatenate(corners), axis=0), np.max(np.concatenate(corners), axis=0)
+        reach = 0.54 * float(max(high - low)) or 1.0
+        middle = 0.5 * (low + high)
+        axes.set_aspect("equal")
+        axes.set_xlim(middle[0] - reach, middle[0] + reach)
+        axes.set_ylim(middle[1] - reach, middle[1] + reach)
+
+
+class _Tile:
+    """One facet on the map: its area, its calibrator and its name."""
+
+    def __init__(
+        self, axes: Any, direction: Direction, centre_deg: tuple[float, float], apart: float, label: str
+    ) -> None:
+        from matplotlib.patches import Polygon
+
+        planned = direction.planned
+        self.corners = to_map(planned.vertices, centre_deg)
+        self.height = 3 if planned.is_patch else 2
+        self._patch = axes.add_patch(Polygon(self.corners, closed=True))
+        calibrator = to_map([(planned.ra_deg, planned.dec_deg)], centre_deg)[0]
+        self._cross = axes.plot(*calibrator, marker="+", ms=5, zorder=6)[0]
+        middle = _middle(self.corners)
+        place: dict[str, Any] = {"xy": middle, "xytext": (0, 0), "va": "center"}
+        if np.hypot(*(calibrator - middle)) < apart:
+            up = 1 if middle[1] >= calibrator[1] else -1
+            place = {"xy": calibrator, "xytext": (0, 4 * up), "va": "bottom" if up > 0 else "top"}
+        self._label = axes.annotate(
+            label, **place, textcoords="offset points", ha="center", fontsize=8,
+            annotation_clip=True, zorder=6,
+        )  # fmt: skip
+        self._chosen = True
+        self.mark(chosen=False)
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a pixel lies in it."""
+        return bool(self._patch.get_path().contains_point((x, y)))
+
+    def fill(self, look: Look) -> None:
+        """Show how it stands."""
+        from matplotlib.patheffects import withStroke
+
+        ink = "white" if _is_dark(look.colour) else "black"
+        self._patch.set(facecolor=look.colour, hatch=look.hatch or None, hatchcolor=ink)
+        # Hatches would run through the letters.
+        halo = [withStroke(linewidth=3.0, foreground=look.colour)] if look.hatch else []
+        self._label.set(color=ink, path_effects=halo)
+        self._cross.set_color(ink)
+
+    def mark(self, *, chosen: bool) -> None:
+        """Show whether it is selected."""
+        from matplotlib.patheffects import withStroke
+
+        if chosen == self._chosen:
+            return
+        self._chosen = chosen
+        if chosen:
+            # Black with a white rim is seen on light facets and on dark ones.
+            rim = [withStroke(linewidth=5.5, foreground="white")]
+            self._patch.set(zorder=5, edgecolor="black", linewidth=2.5, path_effects=rim)
+        else:
+            self._patch.set(zorder=self.height, edgecolor=_OUTLINE, linewidth=_LINE, path_effects=[])
+        self._label.set_fontweight("bold" if chosen else "normal")
+
+
+def legend_entries(directions: Sequence[Direction]) -> list[tuple[Look, str]]:
+    """Every state with the number of facets in it; numbers of images as far as there are any."""
+    counts = Counter(state_of(direction) for direction in directions)
+    most = max((int(state.split()[1]) for state in counts if state.startswith("image")), default=1)
+    for number in range(_MOST_IMAGES + 1, most + 1):
+        counts[f"image {_MOST_IMAGES}"] += counts[f"image {number}"]
+    shown = [s for s in LOOKS if not s.startswith("image") or int(s.split()[1]) <= most]
+    return [(LOOKS[state], f"{state} ({counts[state]})") for state in shown]
+
+
+def _middle(corners: NDArray[np.float64]) -> tuple[float, float]:
+    from shapely import Polygon
+
+    polygon = Polygon(corners)
+    inside = polygon.centroid if polygon.contains(polygon.centroid) else polygon.representative_point()
+    return float(inside.x), float(inside.y)
+
+
+def _is_dark(colour: str) -> bool:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 130.0

@@ -1,0 +1,70 @@
+"""What there is to look at of a direction: images and plots among the products."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from factor.progress.model import Direction
+from factor.workspace import Workspace
+
+Kind = Literal["selfcal", "facet", "verify", "phases", "gains"]
+
+#: What a person calls them.
+TITLES: dict[Kind, str] = {
+    "selfcal": "self-calibration images",
+    "facet": "facet image",
+    "verify": "residual images before and after",
+    "phases": "TEC and phase solutions",
+    "gains": "gains",
+}
+
+#: Names of the products after that of the direction, the later ones further on.
+_NAMES: dict[Kind, tuple[str, ...]] = {
+    "selfcal": ("wsclean_image*.fits",),
+    "facet": ("image_full*.fits",),
+    "verify": ("wsclean_pre-image.fits", "wsclean_post-image.fits"),
+    "phases": ("make_selfcal_plots_tec.png", "make_selfcal_plots_fast_phase.png"),
+    "gains": ("make_selfcal_plots_slow_amplitude.png", "make_selfcal_plots_slow_phase.png"),
+}
+
+
+def products_of(workspace: Workspace, direction: Direction, kind: Kind) -> tuple[Path, ...]:
+    """Images (FITS) or plots (PNG) of a direction that are there now.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The working directory.
+    direction : Direction
+        Whose.
+    kind : str
+        Which.
+
+    Returns
+    -------
+    tuple of Path
+        Of the last operation that left any, in the order in which they were made; of facet
+        images those of every set of imaging parameters, and that of the self-calibration only
+        before there are others.
+    """
+    found = [
+        paths
+        for operation in direction.operations
+        if (paths := _in(workspace.products(operation, direction.name), direction.name, kind))
+    ]
+    if not found:
+        return ()
+    if kind == "facet":
+        images = [
+            path
+            for operation in direction.operations
+            if operation.split("_", 1)[0] in ("facetimage", "facetpeelimage")
+            for path in _in(workspace.products(operation, direction.name), direction.name, kind)
+        ]
+        return tuple(images) or found[-1]
+    return found[-1]
+
+
+def _in(folder: Path, name: str, kind: Kind) -> tuple[Path, ...]:
+    return tuple(path for ending in _NAMES[kind] for path in sorted(folder.glob(f"{name}.{ending}")))

@@ -1,0 +1,119 @@
+"""What the window says beside its map, as lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from factor.progress.model import Direction, Progress
+from factor.progress.text import running, summary
+from factor.progress.words import clock, duration, standing, step_count, step_name
+
+#: Letters in a line.
+WIDTH = 54
+
+_MOST_RUNNING = 6
+
+HELP = (
+    "left click: select a facet",
+    "right click: deselect",
+    "",
+    "of the selected facet:",
+    "   c   self-calibration images of the calibrator",
+    "   i   facet image",
+    "   v   residual images before and after, to verify",
+    "   t   TEC or phase solutions",
+    "   g   gains",
+    "",
+    "   u   update now (done every minute)",
+    "   h   help, and back",
+    "   q   close",
+    "",
+    "The lens and the arrows of the toolbar zoom and move; clicks select again when neither is "
+    "pressed.",
+)
+
+
+def about_run(progress: Progress, now: float) -> list[str]:
+    """How the run is getting on.
+
+    Parameters
+    ----------
+    progress : Progress
+    now : float
+        Seconds since 1970.
+    """
+    first, *others = summary(progress, now)
+    lines = [first.removeprefix(f"{progress.root}: "), *others]
+    if progress.failures:
+        last = progress.failures[-1]
+        where = " ".join(part for part in (last.operation, last.direction) if part) or "the run"
+        lines += ["", f"FAILED {where}: {last.message.splitlines()[0] if last.message else ''}"]
+        if last.remedy:
+            lines.append(f"next: {last.remedy}")
+        if len(progress.failures) > 1:
+            lines.append(f"and {len(progress.failures) - 1} earlier failures (checkfactor --text)")
+    if progress.running:
+        lines += ["", *(running(operation, now) for operation in progress.running[:_MOST_RUNNING])]
+        if len(progress.running) > _MOST_RUNNING:
+            lines.append(f"and {len(progress.running) - _MOST_RUNNING} more")
+    return [*lines, "", "left click selects a facet, h helps"]
+
+
+def about_direction(direction: Direction, progress: Progress, now: float) -> list[str]:
+    """Completed operations, the current one with its start and step, the verdict, what failed."""
+    facts = [standing(direction)]
+    if direction.group:
+        facts.append(f"group {direction.group} of {len(progress.groups)}")
+    if direction.planned.is_patch:
+        facts.append("a patch outside the field")
+    if direction.planned.is_target:
+        facts.append("the target")
+    if direction.planned.flux_jy:
+        facts.append(f"calibrator {direction.planned.flux_jy:.3g} Jy")
+    lines = [direction.name, ", ".join(facts), ""]
+    lines += ["completed:", *(f"   {name}" for name in direction.completed or ("nothing yet",))]
+    waiting = [name for name, state in direction.operations.items() if state == "waiting"]
+    lines += _current(direction, now)
+    if waiting:
+        lines += ["to come:", *(f"   {name}" for name in waiting)]
+    lines += _verdict(direction)
+    for failure in progress.failures:
+        if failure.direction == direction.name:
+            lines += ["", f"FAILED {failure.operation} {failure.step}".rstrip() + ":",
+                      *(f"   {line}" for line in failure.message.splitlines()[:3]), f"next: {failure.remedy}"]
+    return lines
+
+
+def _current(direction: Direction, now: float) -> list[str]:
+    current = direction.current
+    if current is None:
+        return []
+    word = {"running": "current", "interrupted": "interrupted", "failed": "failed"}.get(current.state, "")
+    lines = [f"{word or current.state}:", f"   {current.operation}"]
+    lines.append(f"   since {clock(current.started, now)} ({duration(current.elapsed_s)})")
+    step = ", ".join(part for part in (step_count(current), step_name(current)) if part)
+    return [*lines, f"   {step}"] if step else lines
+
+
+def _verdict(direction: Direction) -> list[str]:
+    verdict = direction.verdict
+    if verdict is None:
+        return []
+    if verdict.good:
+        return ["", "verdict: good" + (" (not judged)" if verdict.skipped else "")]
+    lines = ["", "verdict: failed"]
+    for check in verdict.checks:
+        if not check.passed:
+            numbers = f"{check.value:.3g} (limit {check.limit:.3g}) {check.unit}".rstrip()
+            lines.append(f"   {check.name}: {numbers}: {check.reason}")
+    return lines
+
+
+def wrapped(lines: Iterable[str]) -> str:
+    """Lines of at most `WIDTH` letters; what goes on is set in."""
+    out = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        out += textwrap.wrap(line, WIDTH, subsequent_indent=indent, drop_whitespace=True) or [""]
+    return "\n".join(out)

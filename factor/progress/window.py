@@ -81,10 +81,19 @@ def _new_figure(pyplot: Any, title: str, size: tuple[float, float]) -> Any:
 def _show_figure(pyplot: Any, title: str, size: tuple[float, float]) -> Any:
     figure = _new_figure(pyplot, title, size)
     figure.canvas.mpl_connect(
-        "key_press_event", lambda event: pyplot.close(figure) if event.key in ("q", "escape") else None
+        "key_press_event", lambda event: close(figure) if event.key in ("q", "escape") else None
     )
     figure.show()
     return figure
+
+
+def close(figure: Any) -> None:
+    """Close the window of a figure."""
+    from matplotlib import pyplot
+
+    # Tk complains of drawings that are still to be done when their window goes.
+    figure.canvas.flush_events()
+    pyplot.close(figure)
 
 
 class Window:
@@ -252,9 +261,7 @@ class Window:
             self._write_panel()
             self._say("")
         elif event.key == "q":
-            from matplotlib import pyplot
-
-            pyplot.close(self.figure)
+            close(self.figure)
         elif event.key in KEYS:
             try:
                 self._say(self._show(KEYS[event.key]))

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
+from factor.cli import checkfactor
 from factor.flow.plan import selfcal_steps
 from factor.progress.reading import Reader
 from factor.state.store import StateStore
 from factor.workspace import Workspace
 from tests.operations.conftest import FakeRun
+from tests.progress.page import Page, sound
+
+
+def report(run: FakeRun, folder: Path) -> Page:
+    """The page that checkfactor writes of a run."""
+    assert checkfactor.main([str(run.folder / "factor.parset"), "--html", str(folder)]) == 0
+    return sound(folder / "index.html")
 
 
 def test_finished_run(finished: FakeRun) -> None:
@@ -23,6 +33,39 @@ def test_finished_run(finished: FakeRun) -> None:
     record = StateStore(Workspace(finished.work)).load("facetselfcal", "east")
     assert record is not None
     assert abs(selfcal_steps(2, 1) - len(record.steps)) < 12
+
+
+def test_report_of_finished_run(finished: FakeRun, tmp_path: Path) -> None:
+    """Every picture of every direction and of the mosaic, those that are damaged drawn anew; all numbers."""
+    page = report(finished, tmp_path / "report")
+    for text in ("cycle 0", "before", "fast phases", "slow gains, amplitudes", "facet", "checks passed",
+                 "mosaic", "fluxes and positions", "max_selfcal_loops = 1", "Versions"):  # fmt: skip
+        assert text in page.text, text
+    pictures = {link.rpartition("/")[2].split(".")[0] for link in page.links if link.startswith("pictures/")}
+    assert pictures == {"east", "west", "field"}
+    cycles = len(list((finished.work / "results/facetselfcal/east").glob("*wsclean_image*.fits")))
+    plots = len(list((finished.work / "results/facetselfcal/east").glob("*make_selfcal_plots*.png")))
+    east = [link for link in page.links if link.startswith("thumbs/east")]
+    assert len(east) == cycles + plots + 2 + 2, "residuals, and the facet with part and all of the bandwidth"
+
+
+def test_missing_pictures_are_drawn_again(finished: FakeRun, tmp_path: Path) -> None:
+    """From images, solutions and the table of sources that the run has left, in the report's folder."""
+    work = tmp_path / "work"
+    for name in ("results/facetselfcal/east", "results/fieldmosaic", "state"):
+        shutil.copytree(finished.work / name, work / name)
+    parset = tmp_path / "my.parset"
+    parset.write_text(f"[global]\ndir_working = {work}\n")
+    missing = [path for pattern in ("*selfcal_plots*.png", "*image_full.png", "*check.png", "*pbcut.png")
+               for path in work.rglob(pattern)]  # fmt: skip
+    assert len(missing) >= 5
+    for path in missing:
+        path.unlink()
+    assert checkfactor.main([str(parset), "--html", str(tmp_path / "report")]) == 0
+    page = sound(tmp_path / "report/index.html")
+    drawn = [link for link in page.links if link.startswith("pictures/") and link.endswith(".png")]
+    assert len(drawn) == len(missing)
+    assert not [path for path in missing if path.exists()]
 
 
 def test_log_tells_each_decision(finished: FakeRun) -> None:
@@ -55,6 +98,11 @@ def test_failed_run_and_its_resumption(make_run: Callable[[], FakeRun]) -> None:
     assert failure.step.startswith("solve fast phases, chunk")
     assert failure.message == "DP3: it was told to fail"
     assert "s0.type=ddecal" in failure.command
+    page = report(run, run.folder / "report")
+    told = [page.text.index(text) for text in ("FAILED", "To go on: ", "1 thing went wrong", "east",
+                                               failure.step, failure.message, failure.remedy,
+                                               "s0.type=ddecal", "0 of 2, 1 failed")]  # fmt: skip
+    assert told == sorted(told)
     assert progress.directions[0].status == "error"
     assert run.run() == 1
     text = (run.work / "factor.log").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from factor.products.fieldcheck import (
     Source,
     check_mosaic,
     lonely_brightest,
+    read_rows,
     read_summaries,
 )
 from factor.products.images import SkyGrid, write_image
@@ -65,6 +67,9 @@ def test_both_references_agree_with_a_good_mosaic(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "field.check.csv").open()))
     assert len(rows) == 10
     assert {row["facet"] for row in rows} == {"7"}
+    again = read_rows(tmp_path / "field.check.csv")
+    assert [(row.name, row.facet) for row in again] == [(row["name"], 7) for row in rows]
+    assert again[0].measured_true_jy == float(rows[0]["measured_true_jy"])
     assert float(rows[0]["measured_true_jy"]) == pytest.approx(1.0, abs=0.02)
 
 
@@ -90,6 +95,7 @@ def test_missing_and_faint_sources(tmp_path: Path) -> None:
     check_mosaic(tmp_path / "field.", (Reference("model", True, sources(0.5) + absent + faint),), 1e-4)
     (summary,) = read_summaries(tmp_path / "field.check.json")
     assert (summary.expected, summary.found) == (9, 5)
+    assert sum(math.isnan(row.flux_ratio) for row in read_rows(tmp_path / "field.check.csv")) == 4
     assert summary.flux_ratio == pytest.approx(1.0, abs=0.01)
     assert "only 5 of 9" in summary.problems()[0]
 

@@ -102,7 +102,7 @@ def test_begun_just_now(site: Site, tmp_path: Path) -> None:
     page = report(site, tmp_path / "report")
     assert "checking the input and making chunks" in page.text
     assert "The facets are not known yet." in page.text
-    assert "There is no mosaic yet." in page.text
+    assert "There is no mosaic." in page.text
 
 
 def test_running(site: Site, tmp_path: Path) -> None:

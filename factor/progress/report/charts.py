@@ -53,7 +53,7 @@ class _Clock:
 
 
 def timeline(operations: Sequence[Operation], records: Iterable[Record]) -> Markup | None:
-    """What was done to which direction and when, above it the processors and the memory in use.
+    """What was done to which direction and when, above it the processors and the memory that steps took.
 
     Parameters
     ----------
@@ -107,21 +107,21 @@ def _bar(operation: Operation, clock: _Clock, begin: float, end: float) -> Marku
 
 
 def _load(records: Sequence[Record], clock: _Clock) -> Markup | None:
-    """Processors in use, by the CPU time of the steps, and the sum of the memory of those side by side."""
+    """Processors in use, by the CPU time of the steps, and the memory of the largest of these."""
     steps = [step for record in records for step in record.steps.values()]
     edges = np.linspace(clock.begin, clock.end, _BINS + 1)
     cores, memory = _curves(steps, edges)
     if not cores.any() and not memory.any():
         return None
-    height = 70.0
+    height, most = 70.0, size(memory.max() * 1e6)
     drawing = element(
-        "svg", element("title", "Processors and memory in use"),
+        "svg", element("title", "Processors and memory of the largest step"),
         clock.axis(height),
         _curve(edges, cores, clock, height, "cpu"), _curve(edges, memory, clock, height, "memory"),
         element("text", f"CPUs, to {cores.max():.1f}", x=_LEFT - 6, y=24, class_="name cpu"),
-        element("text", f"memory, to {size(memory.max() * 1e6)}", x=_LEFT - 6, y=44, class_="name memory"),
+        element("text", f"a step, to {most}", x=_LEFT - 6, y=44, class_="name memory"),
         viewBox=f"0 0 {_WIDTH:.0f} {height + 20:.0f}", class_="chart", role="img",
-        aria_label=f"Processors, {cores.max():.1f} at most, and memory, {size(memory.max() * 1e6)} at most",
+        aria_label=f"Processors, {cores.max():.1f} at most; memory of a step, {most} at most",
     )  # fmt: skip
     return element("div", drawing, class_="wide")
 
@@ -139,7 +139,7 @@ def _curves(
         end = max(end, begin + 1.0)
         part = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin), 0.0, None) / width
         cores += part * step.cpu_s / (end - begin)
-        memory += part * step.peak_memory_mb
+        memory = np.maximum(memory, np.where(part > 0.0, step.peak_memory_mb, 0.0))
     return cores, memory
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from factor.products.images import Image, image_noise, read_image
+from factor.products.images import image_noise, read_image
 from factor.products.masks import Vertices
 
 if TYPE_CHECKING:
+    from astropy.wcs import WCS
     from PIL.Image import Image as Bitmap
 
 #: Side of the large bitmaps, pixels: at most, and at least.
@@ -21,12 +22,16 @@ _MOST, _LEAST = 900, 400
 #: The scale, in units of the noise; the middle of it is linear up to the knee.
 LOW, HIGH, _KNEE = -3.0, 30.0, 3.0
 _COLOURS = "inferno"
+#: Pixels that the noise is measured of, about.
+_SAMPLES = 200_000
 _OUTLINE = (53, 201, 255)
 
 
 def noise_of(path: Path) -> float:
-    """Noise of an image, in its own unit."""
-    return image_noise(read_image(path).data)
+    """Noise of an image, in its own unit; well enough for a scale."""
+    data = _pixels(path)
+    step = math.ceil(math.sqrt(data.size / _SAMPLES))
+    return image_noise(data[::step, ::step])
 
 
 def draw_image(path: Path, noise: float, outline: Vertices = ()) -> Bitmap:
@@ -43,22 +48,34 @@ def draw_image(path: Path, noise: float, outline: Vertices = ()) -> Bitmap:
 
     Raises
     ------
-    FactorError
+    OSError, ValueError
         When the image can't be read.
     """
     from PIL import Image as Pillow
 
-    image = read_image(path)
-    step = math.ceil(max(image.data.shape) / _MOST)
-    data = _reduced(image.data, step)
+    pixels = _pixels(path)
+    step = math.ceil(max(pixels.shape) / _MOST)
+    data = _reduced(pixels, step)
     colours = _lookup()[_levels(data, noise)]
     # FITS counts rows from the bottom.
     bitmap = Pillow.fromarray(colours[::-1])
     grow = math.ceil(_LEAST / max(data.shape))
     bitmap = bitmap.resize((bitmap.width * grow, bitmap.height * grow), Pillow.Resampling.NEAREST)
     if outline:
-        _draw_outline(bitmap, image, outline, grow / step)
+        _draw_outline(bitmap, read_image(path).wcs, outline, grow / step)
     return bitmap
+
+
+def _pixels(path: Path) -> NDArray[np.float32]:
+    """The image alone: coordinates, which few pictures need, take longer to read."""
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as hdus:
+        data = hdus[0].data
+    if data is None or data.ndim < 2:
+        raise ValueError(f"{path} holds no image")
+    pixels: NDArray[np.float32] = np.asarray(data, dtype=np.float32).reshape(-1, *data.shape[-2:])[0]
+    return pixels
 
 
 def _levels(data: NDArray[np.float32], noise: float) -> NDArray[np.uint8]:
@@ -84,11 +101,11 @@ def _reduced(data: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     return furthest
 
 
-def _draw_outline(bitmap: Bitmap, image: Image, outline: Vertices, scale: float) -> None:
+def _draw_outline(bitmap: Bitmap, wcs: WCS, outline: Vertices, scale: float) -> None:
     from PIL import ImageDraw
 
     sky = np.asarray([*outline, outline[0]], dtype=np.float64)
-    x, y = image.wcs.world_to_pixel_values(sky[:, 0], sky[:, 1])
+    x, y = wcs.world_to_pixel_values(sky[:, 0], sky[:, 1])
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return
     points = [

@@ -11,8 +11,8 @@ import numpy as np
 from factor.directions.geometry import to_plane
 from factor.progress.model import Direction, Progress
 from factor.progress.report.markup import Content, Markup, element, joined
-from factor.progress.report.states import anchor, state_class
-from factor.progress.words import standing
+from factor.progress.report.states import anchor, mark, state_class
+from factor.progress.words import is_bad, standing
 
 #: Width of the drawing in its own units.
 _WIDTH = 640.0
@@ -104,6 +104,8 @@ def _frame(near: Sequence[Direction], centre: Point, radius: Point) -> _Frame:
 def _facet(frame: _Frame, direction: Direction, label: str) -> Markup:
     planned = direction.planned
     points = frame.place(planned.vertices)
+    if direction.status not in ("unprocessed", "imaged") or is_bad(direction):
+        label = f"{mark(direction)} {label}"
     ((x, y),) = frame.place([(planned.ra_deg, planned.dec_deg)])
     room = math.sqrt(_area(points))
     size = max(6.0, min(15.0, room / 5.5, 1.6 * room / max(len(label), 3)))

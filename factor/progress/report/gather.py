@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factor.errors import FactorError
 from factor.progress.model import Direction
 from factor.progress.report.drawing import draw_image, noise_of
 from factor.progress.report.pictures import WIDE, Album, Picture, stamp
@@ -122,7 +121,7 @@ def _on_one_scale(
     if not noise > 0:
         try:
             noise = noise_of(paths[-1])
-        except (FactorError, OSError):
+        except (OSError, ValueError):
             return Row(title, ())
     drawn = [
         album.drawn(name, path.stem, f"{stamp(path)} {noise:.4g} {outline}", _drawing(path, noise, outline))

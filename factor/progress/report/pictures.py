@@ -190,10 +190,13 @@ def _plain(name: str) -> str:
 
 def _copied(source: Path, target: Path) -> bool:
     """Whether a picture of the run was there, sound, and is copied."""
+    from PIL import Image
+
     draft = target.with_name(f".{target.name}")
     try:
         draft.write_bytes(source.read_bytes())
-        _opened(draft)
+        with Image.open(draft) as found:
+            found.verify()
         draft.replace(target)
     except (OSError, ValueError, SyntaxError):
         draft.unlink(missing_ok=True)

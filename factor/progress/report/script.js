@@ -34,6 +34,6 @@
     const text = box.textContent, button = make("button", "copy");
     button.className = "copy";
     button.onclick = () => navigator.clipboard.writeText(text).then(() => { button.textContent = "copied"; });
-    box.before(button);
+    box.previousElementSibling.append(" ", button);
   }
 })();

@@ -242,7 +242,7 @@ def mosaic_section(shares: Sequence[Share], numbers: Sequence[str], rows: Sequen
     """The mosaics with the checks of their sources."""
     content: list[Content] = []
     if not any(share.rows for share in shares):
-        content.append(element("p", "There is no mosaic yet.", class_="note"))
+        content.append(element("p", "There is no mosaic.", class_="note"))
     for line in numbers:
         content.append(element("p", line))
     return element("section", element("h2", "Mosaic"), *content, *rows, id="mosaic")

@@ -101,7 +101,7 @@ def test_begun_just_now(site: Site, tmp_path: Path) -> None:
     site.lock()
     page = report(site, tmp_path / "report")
     assert "checking the input and making chunks" in page.text
-    assert "The facets are not known yet." in page.text
+    assert "The facets are not known." in page.text
     assert "There is no mosaic." in page.text
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factor.progress.model import Direction
+from factor.products.masks import Vertices
+from factor.progress.model import Direction, Progress
 from factor.progress.report.drawing import draw_image, noise_of
 from factor.progress.report.pictures import WIDE, Album, Picture, stamp
 from factor.state.records import Record
@@ -115,7 +116,7 @@ def _on_one_scale(
     album: Album,
     *,
     noise: float = 0.0,
-    outline: tuple[tuple[float, float], ...] = (),
+    outline: Vertices = (),
 ) -> Row:
     """Several images on the scale of the last one's noise."""
     if not noise > 0:
@@ -130,7 +131,7 @@ def _on_one_scale(
     return Row(title, tuple(picture for picture in drawn if picture is not None), noise)
 
 
-def _drawing(path: Path, noise: float, outline: tuple[tuple[float, float], ...]) -> Callable[[], Any]:
+def _drawing(path: Path, noise: float, outline: Vertices) -> Callable[[], Any]:
     return lambda: draw_image(path, noise, outline)
 
 
@@ -182,20 +183,24 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def field_rows(workspace: Workspace, operations: Sequence[str], album: Album) -> list[Share]:
+def field_rows(workspace: Workspace, progress: Progress, album: Album) -> list[Share]:
     """Mosaics, and the checks of their fluxes and positions.
 
     Parameters
     ----------
     workspace : Workspace
-    operations : sequence of str
-        Those on the whole field.
+    progress : Progress
+        Has the operations on the whole field, and the facets.
     album : Album
+        Takes up the pictures.
     """
     shares = []
-    for operation in sorted(operations, key=order):
+    planned = [direction.planned for direction in progress.directions]
+    outlines = {p.name: p.vertices for p in planned if p.vertices and not p.is_patch}
+    for operation in sorted((operation.operation for operation in progress.field), key=order):
         folder = workspace.products(operation, FIELD)
-        mosaics = [_mosaic(path, album) for path in sorted(folder.glob("*correct_mosaic.pbcut.fits"))]
+        images = sorted(folder.glob("*correct_mosaic.pbcut.fits"))
+        mosaics = [_mosaic(path, outlines, album) for path in images]
         checks = [_check(path, album) for path in sorted(folder.glob("*check.json"))]
         rows = [
             Row("mosaic, flat noise", tuple(picture for picture in mosaics if picture)),
@@ -205,11 +210,11 @@ def field_rows(workspace: Workspace, operations: Sequence[str], album: Album) ->
     return shares
 
 
-def _mosaic(path: Path, album: Album) -> Picture | None:
+def _mosaic(path: Path, outlines: Mapping[str, Vertices], album: Album) -> Picture | None:
     def remake(target: Path) -> None:
         from factor.products.imageplot import plot_image
 
-        plot_image(path, target)
+        plot_image(path, target, outlines=outlines)
 
     return album.product("mosaic", path.with_suffix(".png"), _WIDER, remake)
 

@@ -87,9 +87,8 @@ def _is_report(folder: Path) -> bool:
 
 def _page(workspace: Workspace, progress: Progress, records: Sequence[Record], album: Album) -> str:
     by_key = {(record.operation, record.direction): record for record in records}
-    fields = [operation.operation for operation in progress.field]
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        mosaics = pool.submit(field_rows, workspace, fields, album)
+        mosaics = pool.submit(field_rows, workspace, progress, album)
         shares = list(pool.map(lambda d: shares_of(workspace, d, by_key, album), progress.directions))
         mosaic_shares = mosaics.result()
     now = time.time()
@@ -137,7 +136,7 @@ def _own(name: str) -> str:
 
 
 def _mosaic(shares: Sequence[Share], records: Mapping[tuple[str, str], Record], journal: Journal) -> Markup:
-    numbers = [*journal.checks]
+    numbers = list(journal.checks) if any(share.rows for share in shares) else []
     for share in shares:
         record = records.get((share.operation, "field"))
         noise = record.results.get("noise_jy") if record is not None else None

@@ -66,14 +66,16 @@ def head(progress: Progress, now: float) -> Markup:
         facts = [f"ended {clock(progress.updated, now)}", f"after {duration(progress.elapsed_s)}"]
     if progress.groups and progress.state != "done":
         facts.append(f"group {progress.group} of {len(progress.groups)}")
-    if left := time_left(progress.estimate):
+    left = time_left(progress.estimate)
+    if left and progress.state == "running":
         facts.append(left)
     reason = None
     if progress.message and progress.state in ("stopped", "killed"):
         reason = element("p", progress.message.partition("\n")[0])
     again = None
     if progress.state in ("failed", "stopped", "killed"):
-        again = element("p", "To go on: ", element("code", f"runfactor {progress.parset or 'PARSET'}"))
+        go_on = element("code", f"runfactor {progress.parset or 'PARSET'}")
+        again = element("p", "To go on: ", go_on, f" ({left})" if left else None)
     return element(
         "header",
         element("h1", "Factor: ", element("span", progress.root, class_="path")),
@@ -144,7 +146,7 @@ def _failure(failure: Failure, tails: Mapping[str, str]) -> Markup:
 def field_section(progress: Progress, now: float) -> Markup:
     """The map, how far it is, and what runs."""
     drawing = field_map(progress)
-    left = [drawing or element("p", "The facets are not known yet.", class_="note")]
+    left = [drawing or element("p", "The facets are not known.", class_="note")]
     if drawing is not None:
         left.append(_legend(progress.directions))
     right = [_tallies(progress), _resources(progress)]

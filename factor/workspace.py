@@ -69,6 +69,16 @@ class Workspace:
         return self.root / "factor_directions.txt"
 
     @property
+    def parset(self) -> Path:
+        """The parset of a run that was restored from an archive."""
+        return self.root / "factor.parset"
+
+    @property
+    def inputs(self) -> Path:
+        """The user's own files of a run that was restored from an archive: directions, masks, models."""
+        return self.root / "inputs"
+
+    @property
     def chunks(self) -> Path:
         return self.root / "chunks"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from factor.cli.common import guarded, make_parser, names, not_yet
+from factor import log, parset
+from factor.cli.common import add_output, add_parset, guarded, make_parser, names
 
 _NAME = "archivefactor"
 
@@ -17,18 +17,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = make_parser(_NAME, "Archive the results of a run.")
-    parser.add_argument("parset", type=Path, metavar="PARSET", help="the parset of the run")
-    parser.add_argument("dir_output", type=Path, metavar="DIR_OUTPUT", help="folder of the archive")
-    parser.add_argument("-d", "--directions", metavar="DIRS",
-                        help="comma-separated directions whose calibrated data are archived, or all")
-    parser.add_argument("-r", "--resumable", action="store_true",
-                        help="archive all that a resumed run needs")
-    parser.add_argument("-c", "--clobber", action="store_true", help="replace existing files")
+    parser = make_parser(
+        _NAME,
+        "Archive the results of a run. Run again with the same arguments, it goes on where it stopped.",
+    )
+    add_parset(parser)
+    add_output(parser, "archive")
+    parser.add_argument(
+        "-d",
+        "--directions",
+        metavar="DIRS",
+        help="comma-separated directions whose calibrated data are archived, or all",
+    )
+    parser.add_argument("-r", "--resumable", action="store_true", help="archive all that a resumed run needs")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    if arguments.directions is not None:
-        names(arguments.directions, "-d")
-    raise not_yet(_NAME)
+    directions = () if arguments.directions is None else names(arguments.directions, "-d")
+    # The input may be gone.
+    settings = parset.load(arguments.parset, check_paths=False)
+    log.setup(None)
+    from factor.archive.archive import ArchiveOptions, archive
+
+    options = ArchiveOptions(directions, arguments.resumable, arguments.clobber)
+    archive(settings, arguments.dir_output, options)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factor.cli.common import guarded, make_parser
+from factor.cli.common import add_parset, guarded, make_parser
 
 if TYPE_CHECKING:
     from factor.progress.reading import Reader
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser(_NAME, "Show how a run is getting on, in a window where there is a display, "
                          "else as text. Nothing is changed, and no lock is taken.")
-    parser.add_argument("parset", type=Path, metavar="PARSET", help="the parset of the run")
+    add_parset(parser)
     parser.add_argument("-f", dest="full_names", action="store_true", help="show full facet names")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="show the state as text")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from factor import __version__, log
 from factor.errors import FactorError, InputError
@@ -18,6 +19,17 @@ def make_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"{name} {__version__}")
     return parser
+
+
+def add_parset(parser: argparse.ArgumentParser) -> None:
+    """The argument of the commands that work on a run."""
+    parser.add_argument("parset", type=Path, metavar="PARSET", help="the parset of the run")
+
+
+def add_output(parser: argparse.ArgumentParser, what: str) -> None:
+    """The arguments of the commands that fill a folder."""
+    parser.add_argument("dir_output", type=Path, metavar="DIR_OUTPUT", help=f"folder of the {what}")
+    parser.add_argument("-c", "--clobber", action="store_true", help="replace existing files")
 
 
 def guarded(name: str, action: Callable[[], None]) -> int:

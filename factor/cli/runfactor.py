@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factor import log, parset
-from factor.cli.common import guarded, make_parser, names, not_yet
+from factor.cli.common import add_parset, guarded, make_parser, names, not_yet
 from factor.errors import InputError
 from factor.workspace import OPERATIONS, Workspace
 
@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         "Calibrate and image a LOFAR field direction by direction. Run again with the same "
         "parset, it goes on where it stopped.",
     )
-    parser.add_argument("parset", type=Path, metavar="PARSET", help="the parset of the run")
+    add_parset(parser)
     parser.add_argument("-d", dest="dry_run", action="store_true",
                         help="dry run: check everything and show the plan, without running it")
     loudness = parser.add_mutually_exclusive_group()

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from factor.cli.common import guarded, make_parser, not_yet
+from factor import log
+from factor.cli.common import add_output, guarded, make_parser
 
 _NAME = "unarchivefactor"
 
@@ -17,14 +18,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = make_parser(_NAME, "Restore a run from a resumable archive.")
+    parser = make_parser(_NAME, "Restore a run from a resumable archive, to any folder.")
     parser.add_argument("dir_archive", type=Path, metavar="DIR_ARCHIVE", help="folder of the archive")
-    parser.add_argument("dir_output", type=Path, metavar="DIR_OUTPUT", help="folder of the run")
-    parser.add_argument("-s", "--symlink", action="store_true",
-                        help="link the visibilities instead of copying them")
-    parser.add_argument("-c", "--clobber", action="store_true", help="replace existing files")
+    add_output(parser, "restored run")
+    parser.add_argument(
+        "-s",
+        "--symlink",
+        action="store_true",
+        help="link the visibilities that never change instead of copying them",
+    )
     return parser
 
 
-def _run(_arguments: argparse.Namespace) -> None:
-    raise not_yet(_NAME)
+def _run(arguments: argparse.Namespace) -> None:
+    log.setup(None)
+    from factor.archive.unarchive import unarchive
+
+    unarchive(
+        arguments.dir_archive, arguments.dir_output,
+        symlink=arguments.symlink, clobber=arguments.clobber,
+    )  # fmt: skip

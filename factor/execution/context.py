@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import resource
 import shutil
 import threading
@@ -29,6 +30,9 @@ from factor.workspace import Workspace
 log = logging.getLogger("factor.steps")
 
 _calls = threading.Lock()
+
+#: The folders of an absolute path in an action's text or a setting.
+_FOLDER = re.compile(r'(?:(?<=["\[=,\s])|^)/(?:[^/"\[\],=\s]+/)+')
 
 #: Length of a fingerprint.
 _DIGEST_LENGTH = 20
@@ -107,7 +111,7 @@ class Context:
 
     def stale(self, settings: Mapping[str, Any]) -> list[str]:
         """Why a finished operation would come out differently now; empty when it would not."""
-        old, new = self.record.settings, _plain(settings)
+        old, new = self._portable_settings(self.record.settings), self._portable_settings(settings)
         return [
             _change(name, old.get(name), new.get(name))
             for name in sorted({*old, *new})
@@ -120,7 +124,7 @@ class Context:
         """Open the operation: folders and record."""
         self.products.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(parents=True, exist_ok=True)
-        changes = {"settings": _plain(settings), "error": "", "failure": {}, "running": {}}
+        changes = {"settings": self._portable_settings(settings), "error": "", "failure": {}, "running": {}}
         self._save(status="running", started=now(), **changes)
         log.debug("%s %s: started", self.operation, self.direction)
 
@@ -196,10 +200,17 @@ class Context:
         return known if known is not None else file_digest(path)
 
     def _portable(self, text: str) -> str:
-        """Text in which the folders of the run have names that survive a move."""
-        for folder, name in ((self.scratch, "@scratch"), (self.engine.workspace.root, "@work")):
+        """Text in which folders have names that survive a move of the run, and of what it was given."""
+        workspace = self.engine.workspace
+        for folder, name in (
+            (self.scratch, "@scratch"), (workspace.inputs, "@elsewhere"), (workspace.root, "@work"),
+        ):  # fmt: skip
             text = text.replace(str(folder), name)
-        return text
+        return _FOLDER.sub("@elsewhere/", text)
+
+    def _portable_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        plain: dict[str, Any] = _plain(settings)
+        return {k: self._portable(v) if isinstance(v, str) else v for k, v in plain.items()}
 
     def _remember(self, step: Step, fingerprint: str) -> None:
         with self._lock:

@@ -15,7 +15,7 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import digest, file_digest
+from factor.execution.step import Step, digest, file_digest
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import (
     ImagingSet,
@@ -27,7 +27,15 @@ from factor.operations.facet_imaging import (
     is_multiscale,
 )
 from factor.operations.flagging import data_flags, flag_settings
-from factor.operations.passes import CorruptedModel, Extraction, chunk_token, extract, extract_joined, image
+from factor.operations.passes import (
+    CorruptedModel,
+    Extraction,
+    chunk_token,
+    extract,
+    extract_joined,
+    image,
+    joined,
+)
 from factor.operations.publish import publish_image
 from factor.products.mosaic import turned_position_angle
 from factor.products.quality import image_quality
@@ -37,6 +45,9 @@ from factor.tuning.averaging import Averaging
 from factor.tuning.images import facet_image_size
 
 log = logging.getLogger("factor.facetimage")
+
+#: In the names of calibrated data that are kept.
+_KEPT = "calibrated"
 
 RestoringBeam = tuple[float, float, float]
 
@@ -185,15 +196,9 @@ def run(
     dict
         The results for the record: the image, its numbers, whose solutions it has.
     """
-    taken = _extraction(context, field, facet, calibration)
-    keep = keeps_averaged(field, facet, imaging)
-    how = replace(
-        taken,
-        label="calibrated" if keep else "facet",
-        folder=context.products if keep else None,
-        averaging=facet_averaging(field, facet, beam[1] / 3600.0),
-        compress=field.settings.globals.use_compression,
-    )
+    how = _averaged(context, field, facet, calibration, beam)
+    if keeps_averaged(field, facet, imaging):
+        how = replace(how, label=_KEPT, folder=context.products)
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)
     options = facet_options(context, field, facet, imaging, field.observation.bands)
@@ -223,6 +228,18 @@ def _extraction(context: Context, field: Field, facet: Facet, calibration: Calib
         new=calibration.subtracted,
         flags=data_flags(field.settings),
         correct=(ApplyCal(solutions.h5parm, solutions.soltabs),) if solutions else (),
+    )
+
+
+def _averaged(
+    context: Context, field: Field, facet: Facet, calibration: Calibration, beam: RestoringBeam
+) -> Extraction:
+    """How a facet's calibrated data are taken out for an image."""
+    return replace(
+        _extraction(context, field, facet, calibration),
+        label="facet",
+        averaging=facet_averaging(field, facet, beam[1] / 3600.0),
+        compress=field.settings.globals.use_compression,
     )
 
 
@@ -256,6 +273,52 @@ def keep_unaveraged(context: Context, field: Field, facet: Facet, calibration: C
         for chunk in field.observation.chunks
     )  # fmt: skip
     context.tidy()
+
+
+def export_averaged(
+    context: Context,
+    field: Field,
+    facet: Facet,
+    calibration: Calibration,
+    beam: RestoringBeam,
+    kept_in: Path,
+) -> list[Path]:
+    """Write the calibrated data of an image, uncompressed: one measurement set for each chunk.
+
+    Parameters
+    ----------
+    context : Context
+        Where they are made; its products are what is given back.
+    field : Field
+        The field.
+    facet : Facet
+        The facet, which was imaged.
+    calibration : Calibration
+        What it was imaged with.
+    beam : (major_arcsec, minor_arcsec, position_angle_deg)
+        The field's restoring beam.
+    kept_in : Path
+        The folder of facetimage's products; what it did not keep is made again.
+
+    Returns
+    -------
+    list of Path
+        By chunk.
+    """
+    how = replace(_averaged(context, field, facet, calibration, beam), compress=False)
+    chains: list[tuple[Sequence[Step], Step]] = []
+    exported = []
+    for chunk in field.observation.chunks:
+        msout = field.workspace.calibrated_data(context.products, facet.name, chunk.index)
+        kept = extract(context, chunk, replace(how, label=_KEPT, folder=kept_in))
+        parts = [step.outputs[0] for step in kept]
+        if all(part.is_dir() for part in parts):
+            chains.append(([], joined(context, parts, msout, f"export {chunk.name}")))
+        else:
+            chains.append(extract_joined(context, chunk, how, msout))
+        exported.append(msout)
+    context.run_unless_done(chains)
+    return exported
 
 
 def _turned(beam: RestoringBeam, field: Field, facet: Facet) -> RestoringBeam:

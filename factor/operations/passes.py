@@ -135,9 +135,13 @@ def extract_joined(
     if len(runs) == 1:
         return [], _taken_out(context, how, runs[0], msout, title)
     parts = extract(context, chunk, how)
-    mss = tuple(step.outputs[0] for step in parts)
-    command = dp3_command(context.tools, DP3Run(mss, "DATA", (), msout))
-    return parts, Step(name=title, action=command, reads=mss, outputs=(msout,))
+    return parts, joined(context, [step.outputs[0] for step in parts], msout, title)
+
+
+def joined(context: Context, parts: Sequence[Path], msout: Path, title: str) -> Step:
+    """The step that joins measurement sets of one chunk in frequency, uncompressed."""
+    command = dp3_command(context.tools, DP3Run(tuple(parts), "DATA", (), msout))
+    return Step(name=title, action=command, reads=tuple(parts), outputs=(msout,))
 
 
 def _taken_out(

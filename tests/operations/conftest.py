@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -56,13 +57,16 @@ class FakeRun:
     def run(self, *options: str, before: Callable[[], None] | None = None, **changes: str) -> int:
         """Run runfactor with changed parset options; ``before`` is called in its process."""
         parset = write_parset(self.folder, self.data, **changes)
+        return self.call("runfactor", "-q", *options, str(parset), before=before)
+
+    def call(self, name: str, *arguments: str, before: Callable[[], None] | None = None) -> int:
+        """Run any of the commands with these tools."""
 
         def action() -> int:
-            from factor.cli import runfactor
-
             if before is not None:
                 before()
-            return runfactor.main(["-q", *options, str(parset)])
+            status: int = importlib.import_module(f"factor.cli.{name}").main(list(arguments))
+            return status
 
         status = _in_child(action, self._environment)
         if status < 0:

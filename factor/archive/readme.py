@@ -1,0 +1,116 @@
+"""README.txt of an archive: every file with its use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from factor.archive.contents import FOLDERS
+from factor.archive.copying import in_words
+from factor.archive.manifest import Entry, Manifest
+
+NAME = "README.txt"
+
+_USES = {
+    "pbcor": "corrected for the primary beam: measure flux densities here",
+    "pbcut": "even noise, not corrected for the primary beam: find sources here",
+    "pb": "the primary beam (divide an apparent flux density by it)",
+    "facets": "which facet each pixel comes from, and whose solutions it has",
+    "apparent": "one facet, apparent flux densities (not corrected for the primary beam)",
+}
+
+_DATA = """\
+Calibrated data
+---------------
+
+calibrated_data/<direction>/<direction>_calibrated_data_chunk<n>.ms has the visibilities of one direction
+and one chunk of time: all bands as one spectral window, not compressed, column DATA, averaged as for the
+facet's image, phase centre in the middle of the facet. They are corrected with the facet's solutions, and
+hold the sources of that facet alone: all others are subtracted. They are corrected for the beam at the
+field's phase centre only, not for the primary beam: flux densities that are measured in them are apparent.
+Image all chunks of a direction together.
+"""
+
+_RESUMABLE = """\
+Going on with the run
+---------------------
+
+  unarchivefactor <this folder> <new folder>
+  runfactor <new folder>/factor.parset
+
+Every path in parset, directions and state is rewritten; the input data are not needed. With -s the
+visibilities that never change are linked to this archive instead of being copied.
+"""
+
+_BASIC = """\
+This archive was made without -r: the run can't be resumed from it.
+"""
+
+_NEW_RUN = """\
+A new run without the original data: give chunks/ as dir_ms in the parset.
+"""
+
+
+def readme(field: str, manifest: Manifest) -> str:
+    """The text of the README.
+
+    Parameters
+    ----------
+    field : str
+        Name of the field.
+    manifest : Manifest
+        What the archive holds.
+    """
+    title = f"{field}: archive of a run of Factor"
+    parts = [
+        f"{title}\n{'=' * len(title)}\n",
+        f"Made {manifest.created} from {manifest.dir_working}.\n",
+        "Versions: " + ", ".join(f"{tool} {version}" for tool, version in manifest.versions.items()) + "\n",
+        _folders(manifest.entries),
+        _images(manifest),
+    ]
+    folders = {entry.path.partition("/")[0] for entry in manifest.entries}
+    parts += [_DATA] if "calibrated_data" in folders else []
+    parts += [_RESUMABLE if manifest.resumable else _BASIC]
+    parts += [_NEW_RUN] if "chunks" in folders else []
+    parts += [_files(manifest.entries)]
+    return "\n".join(parts)
+
+
+def _heading(text: str) -> str:
+    return f"{text}\n{'-' * len(text)}\n\n"
+
+
+def _folders(entries: Sequence[Entry]) -> str:
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        folder = entry.path.partition("/")[0]
+        sizes[folder] = sizes.get(folder, 0) + entry.size
+    lines = [
+        f"{name}/ ({in_words(sizes[name])})\n    {use}\n" for name, use in FOLDERS.items() if name in sizes
+    ]
+    lines.append(
+        "MANIFEST.json\n    sizes, SHA-256 checksums, tool versions, Factor's own name of every file\n"
+    )
+    return _heading("Folders") + "".join(lines)
+
+
+def _images(manifest: Manifest) -> str:
+    """The images, mosaics first: name, use, Factor's own name."""
+    text = _heading("Images") + (
+        "Names are <field>_<direction>_<frequency>_<imaging set>_<type>. In an imaging set, c is the pixel\n"
+        "size in arcsec, r robust, t the taper in arcsec, u the shortest baseline in wavelengths.\n\n"
+    )
+    for path, own in sorted(
+        manifest.images.items(), key=lambda item: ("/fieldmosaic" not in item[0], item[0])
+    ):
+        kind = PurePosixPath(path).stem.rpartition("_")[2]
+        imaged = PurePosixPath(path).parent.name.partition("_")[0] in ("facetimage", "fieldmosaic")
+        use = _USES.get(kind, "") if imaged else "from self-calibration: apparent flux densities"
+        text += f"{path}\n    {use}{'; ' if use else ''}in the run: {own}\n"
+    return text
+
+
+def _files(entries: Sequence[Entry]) -> str:
+    lines = [f"{entry.path}  {in_words(entry.size)}\n" for entry in sorted(entries, key=lambda e: e.path)]
+    return _heading("All files") + "".join(lines)

@@ -35,6 +35,9 @@ from factor.execution.context import now
 from factor.execution.local import available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.parset import Settings
+from factor.progress.model import Progress
+from factor.progress.reading import Reader
+from factor.progress.report.page import write_report
 from factor.state.lock import holder, run_lock
 from factor.tools import environment
 from factor.tools.versions import package_version, version_in_log
@@ -98,6 +101,8 @@ def archive(settings: Settings, folder: Path, options: ArchiveOptions) -> None:
     environment.prepare()
     workspace = Workspace(settings.globals.dir_working)
     _check_folders(workspace, folder)
+    reader = Reader(workspace)
+    progress = _progress(reader)
     with _held(workspace), stop_on_signals():
         earlier = read_earlier(folder)
         resumable = _resumable(workspace, folder, earlier, options)
@@ -117,7 +122,7 @@ def archive(settings: Settings, folder: Path, options: ArchiveOptions) -> None:
                 calibrated.export_direction(export, facet, folder, clobber=options.clobber)
         calibrated.clear(folder)
         _save_flags(workspace, folder, clobber=options.clobber)
-        _report(workspace, folder)
+        _report(reader, progress, folder)
         (folder / "script").mkdir(exist_ok=True)
         manifest = _manifest(workspace, folder, entries, given, earlier)
         manifest = replace(manifest, resumable=resumable, images=_images(items, earlier))
@@ -217,9 +222,23 @@ def _save_flags(workspace: Workspace, folder: Path, *, clobber: bool) -> None:
             save_flags(ms, target)
 
 
-def _report(workspace: Workspace, folder: Path) -> None:
-    """The report of checkfactor --html, where this version has it."""
-    del workspace, folder
+def _report(reader: Reader, progress: Progress | None, folder: Path) -> None:
+    """Write the report of checkfactor --html; without one the archive is as good as with it."""
+    if progress is None:
+        return
+    try:
+        write_report(reader.workspace, progress, reader.records, folder / "qa")
+    except FactorError as error:
+        log.warning("the archive has no report: %s", error)
+
+
+def _progress(reader: Reader) -> Progress | None:
+    """How the run ended: looked at before this command itself holds the working directory."""
+    try:
+        return reader.read()
+    except FactorError as error:
+        log.warning("the archive has no report: %s", error)
+        return None
 
 
 def _manifest(

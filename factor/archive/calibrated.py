@@ -20,6 +20,7 @@ from factor.operations.facet_imaging import finest_set, operation_name
 from factor.operations.facetimage import export_averaged
 from factor.operations.layout import lay_out
 from factor.parset import Settings
+from factor.state.intent import load_intent
 from factor.state.store import StateStore
 from factor.tools import environment
 from factor.tuning.resources import total_memory_gb
@@ -61,6 +62,10 @@ def plan_export(settings: Settings, workspace: Workspace, names: Sequence[str]) 
     InputError
         When a direction is not known, or was not imaged.
     """
+    if load_intent(workspace) is not None:
+        raise InputError(
+            f"{workspace.root}: a reset was interrupted", "run runfactor first: it finishes the reset"
+        )
     field = lay_out(settings, workspace, load_observation(workspace), keep=False)
     cpus = settings.cluster.ncpu or available_cpus()
     engine = Engine(

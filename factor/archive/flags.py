@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factor.errors import FactorError
+from factor.state.table import open_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,18 +19,14 @@ def save_flags(ms: Path, target: Path) -> Path:
     Rows are those of the chunk: by time slot, each with all baselines.
     """
     import numpy as np
-    from casacore import tables
 
     packed = []
-    try:
-        with tables.table(str(ms), ack=False) as main:
-            shape = (main.nrows(), *main.getcell("FLAG", 0).shape)
-            # Rows in multiples of eight end at the end of a byte.
-            step = max(8, _BLOCK_VALUES // (shape[1] * shape[2]) // 8 * 8)
-            for start in range(0, shape[0], step):
-                packed.append(np.packbits(main.getcol("FLAG", start, min(step, shape[0] - start))))
-    except RuntimeError as error:
-        raise FactorError(f"{ms}: its flags can't be read: {error}") from error
+    with open_table(ms) as main:
+        shape = (main.nrows(), *main.getcell("FLAG", 0).shape)
+        # Rows in multiples of eight end at the end of a byte.
+        step = max(8, _BLOCK_VALUES // (shape[1] * shape[2]) // 8 * 8)
+        for start in range(0, shape[0], step):
+            packed.append(np.packbits(main.getcol("FLAG", start, min(step, shape[0] - start))))
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     with part.open("wb") as stream:

@@ -27,6 +27,7 @@ from factor.errors import InputError
 from factor.execution.local import available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.state.lock import run_lock
+from factor.state.table import open_table
 from factor.tools import environment
 from factor.workspace import Workspace
 
@@ -130,7 +131,8 @@ def _plan(manifest: Manifest, workspace: Workspace) -> Iterator[_Restored]:
 
 
 def _in_text(change: Callable[[str], str]) -> Rewrite:
-    return lambda content: change(content.decode("utf-8-sig")).encode()
+    # Whatever else is in it stays as it is.
+    return lambda content: change(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _check(folder: Path, manifest: Manifest, restored: Sequence[_Restored], workspace: Workspace) -> None:
@@ -189,9 +191,7 @@ def _with_links(folder: Path, item: _Restored) -> _Restored:
     """A chunk whose columns that never change are linked."""
     if not (item.path.startswith("chunks/") and item.path.endswith(".ms")):
         return item
-    from casacore import tables
-
-    with tables.table(str(folder / item.entry.path), ack=False) as main:
+    with open_table(folder / item.entry.path) as main:
         managers = main.getdminfo().values()
     edited = {str(m["SEQNR"]) for m in managers if _EDITED in m["COLUMNS"]}
     matches = [_COLUMN_FILE.fullmatch(file.path) for file in item.entry.files]

@@ -94,17 +94,18 @@ def test_missing_parset_leaves_no_traceback() -> None:
     assert len(shown.stderr.splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    ("main", "arguments"),
-    [(archivefactor.main, ["a.parset", "out", "-d", "all", "-r"]),
-     (unarchivefactor.main, ["archive", "out", "-s"])],
-)
-def test_commands_that_are_not_there_yet(main: object, arguments: list[str],
-                                         capsys: pytest.CaptureFixture[str]) -> None:
-    """They say so, with the status of wrong usage."""
-    assert callable(main)
-    assert main(arguments) == 2
-    assert "is not available yet in this version" in capsys.readouterr().err
+def test_an_archive_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder in which nothing ran, or that is no archive, is named, and nothing is written."""
+    parset = tmp_path / "factor.parset"
+    parset.write_text(PARSET.format(tmp_path))
+    assert archivefactor.main([str(parset), str(tmp_path / "out"), "-r"]) == 2
+    assert "there is nothing to archive" in capsys.readouterr().err
+    assert archivefactor.main([str(parset), str(tmp_path / "out"), "-d", ","]) == 2
+    assert "-d names nothing" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert unarchivefactor.main([str(tmp_path / "empty"), str(tmp_path / "out")]) == 2
+    assert "not a complete archive" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_unwritable_working_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

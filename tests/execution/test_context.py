@@ -352,3 +352,33 @@ def test_interrupted_step_is_not_a_failure(
     thread.join(5)
     assert [type(error) for error in errors] == [Interrupted]
     assert not output.exists()
+
+
+def test_a_moved_mask_makes_nothing_stale(
+    make_context: MakeContext, shell: Shell, tmp_path: Path, journal: Path
+) -> None:
+    """What the user gave may lie elsewhere later, as after unarchiving; its content still counts."""
+    masks = [tmp_path / "masks" / "a.reg", tmp_path / "work" / "inputs" / "a.reg"]
+    for mask in masks:
+        mask.parent.mkdir(parents=True)
+        mask.write_text("circle")
+
+    def run(mask: Path) -> None:
+        script = f"cat {mask} >> {journal}; echo >> {journal}; echo done > $out"
+        context = make_context()
+        context.run(shell("one", script, tmp_path / "work" / "one", reads=(mask,)))
+
+    run(masks[0])
+    run(masks[1])
+    assert runs(journal) == 1
+    masks[1].write_text("box")
+    run(masks[1])
+    assert runs(journal) == 2
+
+
+def test_settings_that_name_moved_files(make_context: MakeContext, tmp_path: Path) -> None:
+    """A finished operation isn't done again because a file that it names has moved."""
+    context = make_context()
+    context.start({"region": "/somewhere/masks/a.reg"})
+    assert context.stale({"region": str(tmp_path / "work/inputs/a.reg")}) == []
+    assert context.stale({"region": str(tmp_path / "work/inputs/b.reg")}) != []

@@ -27,6 +27,10 @@ _INSTALL = (
 #: Where Qt lacks a library it ends the whole process: it is tried in another one.
 _START_QT = "from matplotlib.backends.qt_compat import QtWidgets; QtWidgets.QApplication([])"
 _START_S = 60.0
+_QT_FAILS = (
+    "Qt is there but does not start: it may miss libraries of the system (apt install "
+    "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxkbcommon-x11-0 libegl1)"
+)
 
 
 def has_display() -> bool:
@@ -63,8 +67,7 @@ def open_toolkit() -> Any:
             reasons.append(f"{name}: {error}")
             continue
         if name == "QtAgg" and not runner.answers((sys.executable, "-c", _START_QT), (), _START_S):
-            reasons.append("Qt is there but does not start: it may miss libraries of the system "
-                           "(apt install libxcb-cursor0 libxkbcommon-x11-0 libegl1)")
+            reasons.append(_QT_FAILS)
             continue
         mpl.rcParams["toolbar"] = "toolbar2"
         return pyplot

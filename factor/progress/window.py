@@ -27,7 +27,7 @@ _LISTEN_MS = 500
 KEYS: dict[str, Kind] = {"c": "selfcal", "i": "facet", "v": "verify", "t": "phases", "g": "gains"}
 
 #: Of the window, inches; where the map is in it, and where the panel begins.
-_SIZE = (12.5, 7.6)
+_SIZE = (12.4, 7.0)
 _MAP = (0.075, 0.1, 0.57, 0.83)
 _PANEL = 0.675
 
@@ -158,8 +158,8 @@ class Window:
         """Read the working directory, and draw how it stands; keep what is shown where that fails."""
         try:
             self._progress = self._reader.read()
-        except FactorError as error:
-            self._say(f"not updated: {error.message}")
+        except (FactorError, OSError) as error:
+            self._say(f"not updated: {_first_line(error)}")
         else:
             self._draw()
 
@@ -265,8 +265,8 @@ class Window:
         elif event.key in KEYS:
             try:
                 self._say(self._show(KEYS[event.key]))
-            except FactorError as error:
-                self._say(f"not shown: {error.message}")
+            except (FactorError, OSError) as error:
+                self._say(f"not shown: {_first_line(error)}")
 
     def _show(self, kind: Kind) -> str:
         """Show images or plots of the selected facet; what there is to say of it."""
@@ -288,6 +288,10 @@ class Window:
     def _listen(self) -> None:
         with suppress(Empty):
             self._say(self._viewers.news.get_nowait())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _under(wcs: Any, x: float, y: float) -> str:

@@ -13,9 +13,10 @@ from matplotlib.backend_bases import KeyEvent, MouseEvent
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from factor.errors import InputError
 from factor.parset.settings import CheckfactorSettings
 from factor.products.images import SkyGrid, write_image
-from factor.progress import window as window_module
+from factor.progress import gui
 from factor.progress.reading import Reader
 from factor.progress.viewers import Viewers
 from factor.progress.window import REFRESH_MS, Window
@@ -266,11 +267,22 @@ def test_a_display_that_cannot_be_opened(site: Site, monkeypatch: pytest.MonkeyP
     parset = site.workspace.root.parent / "my.parset"
     parset.write_text(f"[global]\ndir_working = {site.workspace.root}\n")
     monkeypatch.setenv("DISPLAY", "nowhere:7")
-    monkeypatch.setattr(window_module.gui, "open_toolkit", lambda: None)
+    monkeypatch.setattr(gui, "open_toolkit", lambda: None)
     assert checkfactor.main([str(parset)]) == 0
     shown = capsys.readouterr()
     assert "the display cannot be opened" in shown.err
     assert "facetselfcal" in shown.out
+
+
+def test_a_qt_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Qt would end the process without its system libraries: it is tried elsewhere, and they are named."""
+    monkeypatch.setattr(gui, "BACKENDS", (("QtAgg", ("PySide6",)),))
+    monkeypatch.setattr(gui, "_is_there", lambda _: True)
+    monkeypatch.setattr("matplotlib.pyplot.switch_backend", lambda _: None)
+    monkeypatch.setattr(gui.runner, "answers", lambda *_: False)
+    with pytest.raises(InputError, match="apt install libxcb-cursor0") as caught:
+        gui.open_toolkit()
+    assert caught.value.exit_status == 2
 
 
 def test_no_toolkit(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,7 +293,7 @@ def test_no_toolkit(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     parset = site.workspace.root.parent / "my.parset"
     parset.write_text(f"[global]\ndir_working = {site.workspace.root}\n")
     monkeypatch.setenv("DISPLAY", ":7")
-    monkeypatch.setattr(window_module.gui, "_is_there", lambda _: False)
+    monkeypatch.setattr(gui, "_is_there", lambda _: False)
     assert checkfactor.main([str(parset)]) == 2
     said = capsys.readouterr().err
     assert "neither Tk nor Qt" in said

@@ -17,6 +17,7 @@ from factor.progress.report.gather import Share, field_rows, order, shares_of
 from factor.progress.report.journal import Journal, read_journal, tails_of
 from factor.progress.report.markup import Content, Markup, element, joined
 from factor.progress.report.pictures import Album
+from factor.progress.report.states import colours
 from factor.state.records import Record
 from factor.workspace import Workspace
 
@@ -127,7 +128,7 @@ def _head(progress: Progress) -> Markup:
                 content="default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'; "
                         "script-src 'unsafe-inline'"),
         element("title", f"Factor: {Path(progress.root).parent.name}/{Path(progress.root).name}"),
-        element("style", Markup(ramp + _own("style.css"))),
+        element("style", Markup(ramp + colours() + _own("style.css"))),
     )  # fmt: skip
 
 

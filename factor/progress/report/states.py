@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import re
 
-from factor.progress.model import Direction, RunState, Status
+from factor.progress.fieldmap import LOOKS, state_of
+from factor.progress.model import Direction, RunState
 from factor.progress.words import is_bad
 
-#: Of each state of a direction: the class that colours it, and a mark for those who see no colours.
-_STATES: dict[Status, tuple[str, str]] = {
-    "unprocessed": ("s-none", "·"),
-    "processing": ("s-busy", "▶"),
-    "interrupted": ("s-half", "‖"),
-    "error": ("s-error", "✖"),
-    "selfcal failed": ("s-bad", "✖"),
-    "selfcal OK": ("s-good", "✔"),
-    "imaged": ("s-image", "✔"),
+#: Marks for those who see no colours, by the beginning of a state's name.
+_MARKS = {
+    "unprocessed": "·",
+    "processing": "▶",
+    "interrupted": "‖",
+    "error": "✖",
+    "selfcal failed": "✖",
+    "selfcal OK": "✔",
+    "image": "✔",
 }
+
+
+def class_of(state: str) -> str:
+    """The class that colours a state."""
+    return f"s-{state.replace(' ', '-')}"
+
 
 #: Of each state of a run: as a person says it, and the class that colours it.
 RUN_STATES: dict[RunState, tuple[str, str]] = {
-    "preparing": ("checking the input and making chunks", "s-busy"),
-    "running": ("running", "s-busy"),
-    "done": ("done", "s-image"),
-    "failed": ("FAILED", "s-error"),
-    "stopped": ("stopped", "s-half"),
-    "killed": ("NOT RUNNING", "s-error"),
+    "preparing": ("checking the input and making chunks", class_of("processing")),
+    "running": ("running", class_of("processing")),
+    "done": ("done", class_of("image 1")),
+    "failed": ("FAILED", class_of("error")),
+    "stopped": ("stopped", class_of("interrupted")),
+    "killed": ("NOT RUNNING", class_of("error")),
 }
 
-STATES: tuple[Status, ...] = tuple(_STATES)
+#: All states of a direction that have a colour, in their order.
+STATES: tuple[str, ...] = tuple(LOOKS)
 
 
 def anchor(name: str) -> str:
@@ -36,20 +44,26 @@ def anchor(name: str) -> str:
     return "d-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found.group()):x}.", name)
 
 
-def _colour(direction: Direction) -> Status:
-    return "selfcal failed" if direction.status == "imaged" and is_bad(direction) else direction.status
+def shown_state(direction: Direction) -> str:
+    """The state that colours a direction: as in the window, but a failed calibration is never hidden."""
+    if direction.status == "imaged" and is_bad(direction):
+        return "selfcal failed"
+    state = state_of(direction)
+    return state if state in LOOKS else STATES[-1]
 
 
 def state_class(direction: Direction) -> str:
     """The class that colours a direction."""
-    return _STATES[_colour(direction)][0]
-
-
-def class_of(status: Status) -> str:
-    """The class that colours a status."""
-    return _STATES[status][0]
+    return class_of(shown_state(direction))
 
 
 def mark(direction: Direction) -> str:
     """A sign for how a direction stands."""
-    return _STATES[_colour(direction)][1]
+    state = shown_state(direction)
+    return next(sign for begin, sign in _MARKS.items() if state.startswith(begin))
+
+
+def colours() -> str:
+    """The style sheet that has the colours of the states."""
+    rules = (f"background:{look.colour};fill:{look.colour}" for look in LOOKS.values())
+    return "".join(f".{class_of(state)}{{{rule}}}\n" for state, rule in zip(LOOKS, rules, strict=True))

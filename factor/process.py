@@ -20,6 +20,7 @@ from factor.flow.reset import begin_again, carry_out, check_reset, reset_to_do
 from factor.flow.review import review, wants_review
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
+from factor.flow.status import note_statuses, statuses
 from factor.observation.chunks import planned_observation
 from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan
@@ -85,7 +86,8 @@ def run(settings: Settings, options: RunOptions) -> None:
     jobs = settings.cluster.nthread_io or math.ceil(math.sqrt(cpus))
     if options.dry_run or options.check:
         chunk_plan = _checked_plan(settings, workspace, tools, jobs)
-        tell_plan(settings, workspace, chunk_plan, (options.reset, options.operations))
+        engine = _engine(settings, workspace, tools, cpus)
+        tell_plan(engine, settings, chunk_plan, (options.reset, options.operations))
         return
     asks = wants_review(settings, workspace)
     cluster = settings.cluster
@@ -100,12 +102,14 @@ def run(settings: Settings, options: RunOptions) -> None:
             observation = chunk_observation(chunk_plan, workspace, jobs)
             engine = _engine(settings, workspace, tools, cpus)
             standing = _settle(settings, engine, observation, options)
+            schedule = Schedule.of(standing.field)
+            plan = note_plan(workspace, standing.field, schedule, options.stop_after)
+            found = statuses(standing, schedule)
+            note_statuses(engine.store, found)
+            tell_done(engine.store, plan, found)
             if options.undo:
                 log.info("the subtractions are undone; run again without --undo to go on")
                 return
-            schedule = Schedule.of(standing.field)
-            plan = note_plan(workspace, standing.field, schedule, options.stop_after)
-            tell_done(engine.store, plan)
             process(standing, schedule, options.stop_after)
 
 

@@ -21,6 +21,7 @@ from factor.execution.local import Processors
 from factor.execution.step import Call, Step, canonical_action, digest, file_digest
 from factor.execution.step import plain as _plain
 from factor.state.records import Record, StepRecord
+from factor.state.resume import Status, note_products, status_of
 from factor.state.store import StateStore
 from factor.tools import runner
 from factor.tools.command import Command
@@ -33,9 +34,6 @@ _calls = threading.Lock()
 
 #: The folders of an absolute path in an action's text or a setting.
 _FOLDER = re.compile(r'(?:(?<=["\[=,\s])|^)/(?:[^/"\[\],=\s]+/)+')
-
-#: Length of a fingerprint.
-_DIGEST_LENGTH = 20
 
 Result = TypeVar("Result")
 
@@ -87,6 +85,8 @@ class Context:
         self.scratch = engine.scratch(operation, direction)
         self.out_log = workspace.out_log(operation, direction)
         self.err_log = workspace.err_log(operation, direction)
+        #: Other operations that it is built on, beside its settings: name and direction, and their end.
+        self.built_on: dict[str, str] = {}
         self._fingerprints: dict[Path, str] = {}
         self._lock = threading.Lock()
         self.record = engine.store.load(operation, direction) or _new_record(operation, direction)
@@ -109,14 +109,27 @@ class Context:
         """Whether the operation was finished by this or an earlier run."""
         return self.record.status == "done"
 
-    def stale(self, settings: Mapping[str, Any]) -> list[str]:
-        """Why a finished operation would come out differently now; empty when it would not."""
-        old, new = self._portable_settings(self.record.settings), self._portable_settings(settings)
-        return [
-            _change(name, old.get(name), new.get(name))
-            for name in sorted({*old, *new})
-            if old.get(name) != new.get(name)
-        ]
+    def status(self, settings: Mapping[str, Any] | None, *more: str) -> Status:
+        """How the operation stands, and why it would come out differently now.
+
+        Parameters
+        ----------
+        settings : mapping or None
+            What would shape it now; None when nothing beside its inputs does.
+        more : str
+            Other reasons why it is stale.
+        """
+        store = self.engine.store
+        record = store.load(self.operation, self.direction)
+        if record is not None:
+            record = replace(record, settings=self._portable_settings(record.settings))
+        new = None if settings is None else self._portable_settings(settings)
+        return status_of(self.engine.workspace, record, new, store.load, more)
+
+    def note_stale(self, reasons: tuple[str, ...]) -> None:
+        """Note, for whoever watches, why it would come out differently now."""
+        if self.record.stale != reasons:
+            self._save(stale=reasons)
 
     # -- the life of the operation -------------------------------------------------
 
@@ -124,13 +137,16 @@ class Context:
         """Open the operation: folders and record."""
         self.products.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(parents=True, exist_ok=True)
-        changes = {"settings": self._portable_settings(settings), "error": "", "failure": {}, "running": {}}
+        shaping = self._portable_settings(settings)
+        changes = {"settings": shaping, "error": "", "failure": {}, "running": {}, "stale": ()}
         self._save(status="running", started=now(), **changes)
         log.debug("%s %s: started", self.operation, self.direction)
 
     def finish(self, results: Mapping[str, Any]) -> None:
         """Close the operation: its products are good, its intermediate data go."""
-        self._save(status="done", results=results, finished=now(), running={})
+        products = note_products(self.engine.workspace, self.record)
+        changes = {"results": results, "inputs": self.built_on, "products": products, "running": {}}
+        self._save(status="done", finished=now(), **changes)
         self.tidy()
 
     def tidy(self) -> None:
@@ -300,13 +316,6 @@ class Context:
         )
         with self.engine.workspace.commands_log.open("a") as handle:
             handle.write(text)
-
-
-def _change(name: str, old: Any, new: Any) -> str:
-    """What became of an option, for a person: fingerprints and long lists tell nothing."""
-    if any(len(str(value)) >= _DIGEST_LENGTH for value in (old, new)):
-        return f"{name} changed"
-    return f"{name} went from {old} to {new}"
 
 
 def now() -> str:

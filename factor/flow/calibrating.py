@@ -11,8 +11,9 @@ from factor.errors import FactorError
 from factor.execution.context import Engine
 from factor.flow.parallel import Job, facets_side_by_side
 from factor.flow.perform import perform
+from factor.flow.shaping import built_on, calibration_settings
 from factor.flow.standing import Standing
-from factor.operations import facetpeel, facetselfcal, facetsub, outlierpeel, peeling
+from factor.operations import facetpeel, facetselfcal, facetsub, outlierpeel
 from factor.operations.base import Solutions
 from factor.operations.selfcal_plan import FIRST, RETRY, Attempt
 
@@ -124,7 +125,7 @@ def finish_subtractions(standing: Standing) -> None:
     Whatever this run's limits are: data from which a direction is half subtracted are good
     for nothing.
     """
-    begun = standing.subtracted_somewhere()
+    begun = standing.subtractions()
     for facet in (*standing.field.outliers, *standing.field.facets):
         if facet.name in begun and not standing.is_subtracted(facet):
             log.info("%s: its subtraction was interrupted and is finished", facet.name)
@@ -148,13 +149,13 @@ def _selfcal_job(
 ) -> Job:
     field, (attempt, donor) = standing.field, how
     context = engine.context(attempt.operation, facet.name)
-    settings = facetselfcal.settings_of(field, facet, attempt)
-    first = standing.record(FIRST.operation, facet)
-    if attempt != FIRST and first is not None:
-        settings["after"] = first.finished
+    settings = calibration_settings(standing, attempt.operation, facet)
 
     def operate() -> dict[str, Any]:
-        return facetselfcal.run(context, field, facet, donor, attempt)
+        results = facetselfcal.run(context, field, facet, donor, attempt)
+        if donor is not None and results["preapplied"]:
+            context.built_on = built_on(standing, donor)
+        return results
 
     # What has failed is worth another try when the user changes something.
     redo = not standing.is_good(facet) and not standing.is_subtracted(facet)
@@ -164,7 +165,7 @@ def _selfcal_job(
 def _outlier_job(standing: Standing, engine: Engine, outlier: Facet) -> Job:
     field = standing.field
     context = engine.context(outlierpeel.NAME, outlier.name)
-    settings = peeling.settings_of(field, outlier)
+    settings = calibration_settings(standing, outlierpeel.NAME, outlier)
     return lambda: perform(context, settings, lambda: outlierpeel.run(context, field, outlier), redo=False)
 
 
@@ -172,12 +173,12 @@ def _peel_job(standing: Standing, engine: Engine, facet: Facet) -> Job:
     field = standing.field
     solve = engine.context(facetpeel.NAME, facet.name)
     image = engine.context(facetpeel.IMAGE, facet.name)
-    settings = peeling.settings_of(field, facet)
+    settings = calibration_settings(standing, facetpeel.NAME, facet)
 
     def job() -> None:
         perform(solve, settings, lambda: facetpeel.run(solve, field, facet), redo=False)
         scale = float(solve.record.results["amplitude_scale"])
-        made_from = {**facetpeel.image_settings_of(field), "peeled": solve.record.finished}
+        made_from = calibration_settings(standing, facetpeel.IMAGE, facet)
         perform(image, made_from, lambda: facetpeel.run_image(image, field, facet, scale), redo=False)
 
     return job
@@ -188,9 +189,11 @@ def _subtract(standing: Standing, facet: Facet) -> None:
     change = standing.change(facet)
     selfcal = standing.record(standing.operation(facet), facet)
     fresh = selfcal is not None and selfcal.results["identity"] == change.identity()
+    settings = {"identity": change.identity()}
     perform(
         context,
-        {"identity": change.identity()},
+        settings,
         lambda: facetsub.run(context, standing.field, change, predicted=fresh),
-        redo=False,
+        # The same once more gives back the copies that were lost, and changes no data.
+        redo=context.record.settings == settings,
     )

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from factor.flow.reset import describe, reset_to_do
+from factor.directions.model import Facet
+from factor.execution.context import Engine
+from factor.flow.reset import describe, reset_to_do, subtracted_from
 from factor.flow.schedule import Schedule
+from factor.flow.standing import Standing
+from factor.flow.status import Statuses, stale_lines, statuses
 from factor.observation.chunks import bytes_needed, planned_observation
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.facet_imaging import imaging_sets, operation_name
 from factor.operations.layout import lay_out
+from factor.operations.selfcal_plan import FIRST
 from factor.parset import Settings
+from factor.state.intent import Reset
+from factor.state.records import Record
 from factor.state.store import StateStore
 from factor.workspace import FIELD, Workspace
 
@@ -20,24 +28,25 @@ log = logging.getLogger("factor")
 
 
 def tell_plan(
+    engine: Engine,
     settings: Settings,
-    workspace: Workspace,
     plan: tuple[ChunkPlan, ...],
-    asked: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    asked: tuple[Sequence[str], Sequence[str]],
 ) -> None:
     """Say what a run would do; nothing is written.
 
     Parameters
     ----------
+    engine : Engine
+        Has the records.
     settings : Settings
         The parset.
-    workspace : Workspace
-        The working directory.
     plan : tuple of ChunkPlan
         Its chunks.
     asked : (directions, operations)
         What is to be reset.
     """
+    workspace = engine.workspace
     observation = planned_observation(plan, workspace)
     reset = reset_to_do(workspace, observation, *asked)
     for line in describe(reset, workspace):
@@ -48,24 +57,49 @@ def tell_plan(
         len(observation.bands), len(observation.chunks), bytes_needed(plan, workspace) / 1e9,
     )  # fmt: skip
     schedule = Schedule.of(field)
-    store = StateStore(workspace)
+    gone = subtracted_from(workspace, observation) if reset.everything else reset.undo
+    after = replace(engine, store=StoreAfter(workspace, reset))
+    found = statuses(Standing(after, field, frozenset(gone)), schedule)
+    for line in _lines(settings, schedule, found):
+        log.info(line)
 
-    def status(operation: str, direction: str) -> str:
-        record = store.load(operation, direction)
-        return "not run" if record is None else {"running": "unfinished"}.get(record.status, record.status)
+
+class StoreAfter(StateStore):
+    """The records as they will be when a reset is done."""
+
+    def __init__(self, workspace: Workspace, reset: Reset) -> None:
+        super().__init__(workspace)
+        self._reset = reset
+
+    def load(self, operation: str, direction: str) -> Record | None:
+        """Read one record, None when it will be gone."""
+        if self._reset.everything or (operation, direction) in self._reset.delete:
+            return None
+        return super().load(operation, direction)
+
+
+def _lines(settings: Settings, schedule: Schedule, found: Statuses) -> Iterator[str]:
+    """The operations in their order, each direction with how it stands."""
+
+    def told(operation: str, facets: Iterable[Facet]) -> str:
+        return ", ".join(f"{facet.name} ({_brief(found, operation, facet.name)})" for facet in facets)
 
     for outlier in schedule.outliers:
-        state = status(outlierpeel.NAME, outlier.name)
-        log.info("outlier: outlierpeel, facetsub: %s (%s)", outlier.name, state)
+        yield f"outlier: outlierpeel, facetsub: {told(outlierpeel.NAME, (outlier,))}"
     for facet in schedule.peeled:
-        state = status(facetpeel.IMAGE, facet.name)
-        log.info("peeled: facetpeel, facetpeelimage, facetsub: %s (%s)", facet.name, state)
+        yield f"peeled: facetpeel, facetpeelimage, facetsub: {told(facetpeel.IMAGE, (facet,))}"
     for number, group in enumerate(schedule.groups, 1):
-        states = ", ".join(f"{f.name} ({status('facetselfcal', f.name)})" for f in group)
-        log.info("group %d of %d: facetselfcal, facetsub: %s", number, len(schedule.groups), states)
+        states = told(FIRST.operation, group)
+        yield f"group {number} of {len(schedule.groups)}: facetselfcal, facetsub: {states}"
     for imaging in imaging_sets(settings):
         name = operation_name("facetimage", imaging, settings)
-        log.info("%s: %s", name, ", ".join(f"{f.name} ({status(name, f.name)})" for f in schedule.imaged))
+        yield f"{name}: {told(name, schedule.imaged)}"
         if settings.imaging.make_mosaic:
             name = operation_name("fieldmosaic", imaging, settings)
-            log.info("%s (%s)", name, status(name, FIELD))
+            yield f"{name} ({_brief(found, name, FIELD)})"
+    yield from stale_lines(found)
+
+
+def _brief(found: Statuses, operation: str, direction: str) -> str:
+    """In a word; the reasons follow, where directions can share them."""
+    return found[operation, direction].state

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from factor.directions.model import Facet
@@ -12,11 +11,11 @@ from factor.errors import FactorError
 from factor.execution.context import Context
 from factor.flow.parallel import Job, facets_side_by_side
 from factor.flow.perform import perform
+from factor.flow.shaping import beam_settings, image_settings, imaged_facets
 from factor.flow.standing import Standing
 from factor.operations import facetimage, fieldmosaic
 from factor.operations.facet_imaging import ImagingSet, finest_set, operation_name
 from factor.operations.facetimage import RestoringBeam
-from factor.operations.flagging import flag_settings
 from factor.workspace import FIELD
 
 log = logging.getLogger("factor")
@@ -56,7 +55,7 @@ def _restoring_beam(standing: Standing, operation: str, imaging: ImagingSet) -> 
     context = standing.engine.context(operation, FIELD)
     perform(
         context,
-        {**asdict(imaging), **flag_settings(standing.field.settings)},
+        beam_settings(standing, imaging),
         lambda: {"beam": facetimage.restoring_beam(context, standing.field, imaging)},
         redo=True,
     )
@@ -69,7 +68,7 @@ def _image_job(
 ) -> Job:
     field = standing.field
     calibration = standing.calibration(facet)
-    settings = facetimage.settings_of(context, field, facet, imaging, calibration, beam)
+    settings = image_settings(standing, facet, imaging, beam)
 
     def operate() -> dict[str, Any]:
         return facetimage.run(context, field, facet, imaging, calibration, beam)
@@ -87,17 +86,7 @@ def _mosaic(standing: Standing, facets: Sequence[Facet], imaging: ImagingSet, im
     field = standing.field
     operation = operation_name("fieldmosaic", imaging, field.settings)
     context = standing.engine.context(operation, FIELD)
-    images = {}
-    for facet in facets:
-        record = standing.record(imaged_by, facet)
-        if record is None:
-            raise FactorError(f"{imaged_by} of {facet.name} is not done")
-        images[facet.name] = {
-            **record.results,
-            "finished": record.finished,
-            "solutions": _provenance(standing, facet, record.results["solutions"]),
-            "log": field.workspace.out_log(imaged_by, facet.name),
-        }
+    images = imaged_facets(standing, facets, imaged_by)
     settings = fieldmosaic.settings_of(field, imaging, images)
     perform(
         context,
@@ -105,11 +94,3 @@ def _mosaic(standing: Standing, facets: Sequence[Facet], imaging: ImagingSet, im
         lambda: fieldmosaic.run(context, field, imaging, facets, images),
         redo=True,
     )
-
-
-def _provenance(standing: Standing, facet: Facet, kind: str) -> str:
-    """Whose solutions a facet was imaged with, and why not its own."""
-    if kind != "borrowed":
-        return kind
-    calibrated = standing.engine.store.load("facetselfcal", facet.name)
-    return "borrowed" if calibrated is None else "failed"

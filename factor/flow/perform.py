@@ -35,14 +35,18 @@ def perform(
     name = f"{context.operation} {context.direction}"
     if context.done:
         context.tidy()
-        reasons = context.stale(settings)
-        if not reasons:
+        status = context.status(settings)
+        context.note_stale(status.reasons)
+        if status.state == "done":
             log.debug("%s: done", name)
             return
         if not redo:
-            log.warning("%s: done, and kept, though %s", name, "; ".join(reasons))
+            log.warning(
+                "%s: done, and kept, though %s (to have it done again: -r %s)",
+                name, "; ".join(status.reasons), context.direction,
+            )  # fmt: skip
             return
-        log.info("%s: is done again: %s", name, "; ".join(reasons))
+        log.info("%s: is done again: %s", name, status)
     elif context.record.steps:
         log.info("%s: goes on, %d of its steps are there", name, len(context.record.steps))
     context.start(settings)

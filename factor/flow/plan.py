@@ -6,6 +6,7 @@ import logging
 
 from factor.errors import FactorError
 from factor.flow.schedule import Schedule
+from factor.flow.status import Statuses, stale_lines
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.base import Field
 from factor.operations.facet_imaging import imaging_sets, operation_name
@@ -32,8 +33,8 @@ def note_plan(workspace: Workspace, field: Field, schedule: Schedule, stop_after
     return plan
 
 
-def tell_done(store: StateStore, plan: Plan) -> None:
-    """Say what an earlier run has done, and what it has left half done."""
+def tell_done(store: StateStore, plan: Plan, found: Statuses) -> None:
+    """Say what an earlier run has done, what of it failed, and what is stale."""
     for state, verb in (("done", "done already"), ("failed", "failed before, tried again")):
         counts = []
         for work in plan.work:
@@ -43,6 +44,8 @@ def tell_done(store: StateStore, plan: Plan) -> None:
                 counts.append(f"{work.operation} {number} of {len(work.directions)}")
         if counts:
             log.info("%s: %s", verb, ", ".join(counts))
+    for line in stale_lines(found):
+        log.info(line)
 
 
 def plan_of(field: Field, schedule: Schedule, stop_after: int | None) -> Plan:

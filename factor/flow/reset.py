@@ -92,14 +92,14 @@ def reset_to_do(
     pending = load_intent(workspace)
     if pending is not None:
         log.info("a reset was interrupted: it is finished first")
-    asked = plan_reset(workspace, _subtracted(workspace, observation), directions, operations)
+    asked = plan_reset(workspace, subtracted_from(workspace, observation), directions, operations)
     if directions and asked.empty:
         what = f" -o {','.join(operations)}" if operations else ""
         log.warning("-r %s%s: nothing of that was done", ",".join(directions), what)
     return asked if pending is None else pending | asked
 
 
-def _subtracted(workspace: Workspace, observation: Observation) -> set[str]:
+def subtracted_from(workspace: Workspace, observation: Observation) -> set[str]:
     """Directions that stand subtracted from at least one chunk."""
     files = [file for chunk in observation.chunks for file in chunk.files]
     return {entry.direction for file in files for entry in Ledger(workspace, file.path).outlook()}

@@ -9,10 +9,11 @@ from pathlib import Path
 from factor.directions.geometry import separation_deg
 from factor.directions.model import Facet
 from factor.execution.context import Engine
-from factor.operations import facetpeel, facetselfcal, outlierpeel, solving
+from factor.operations import facetpeel, facetselfcal, outlierpeel, peeling, solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change
 from factor.operations.facetimage import Calibration
+from factor.operations.passes import CorruptedModel
 from factor.operations.selfcal_plan import FIRST, RETRY
 from factor.products.verdict import Verdict
 from factor.state.ledger import Ledger
@@ -29,10 +30,13 @@ class Standing:
         Has the records.
     field : Field
         The field.
+    undone : frozenset of str
+        Directions that are looked at as if they no longer stood subtracted.
     """
 
     engine: Engine
     field: Field
+    undone: frozenset[str] = frozenset()
 
     def record(self, operation: str, facet: Facet) -> Record | None:
         """The record of an operation on a facet that was finished; None otherwise."""
@@ -113,11 +117,11 @@ class Standing:
         """Whether its new model stands subtracted, also if this run would not self-calibrate it."""
         return self.record("facetsub", facet) is not None
 
-    def subtracted_somewhere(self) -> set[str]:
-        """Directions that stand subtracted from at least one chunk."""
+    def subtractions(self) -> dict[str, str]:
+        """What stands subtracted from at least one chunk: identities by direction."""
         files = [file for chunk in self.field.observation.chunks for file in chunk.files]
-        ledgers = [Ledger(self.engine.workspace, file.path) for file in files]
-        return {entry.direction for ledger in ledgers for entry in ledger.subtracted()}
+        entries = [e for file in files for e in Ledger(self.engine.workspace, file.path).outlook()]
+        return {e.direction: e.identity for e in entries if e.direction not in self.undone}
 
     def solutions(self, facet: Facet) -> Solutions:
         """The final solutions of a calibrated direction, normalised ones."""
@@ -141,6 +145,15 @@ class Standing:
             return change_of(self.engine, self.field, facet, folder)
         return facetselfcal.change_of(self.engine, self.field, facet, folder(self.operation(facet)))
 
+    def _frozen_model(self, facet: Facet) -> CorruptedModel:
+        """The new model that stands subtracted; nothing is written for it."""
+        folder = self._folder(facet, frozen=True)
+        if not self._is_peeled(facet):
+            return facetselfcal.new_model_of(folder(FIRST.operation), facet.name)
+        if facet.direction.is_outlier:
+            return peeling.corrupted_model(folder(outlierpeel.NAME), facet.name)
+        return facetpeel.new_model_of(folder, facet.name)
+
     def _folder(self, facet: Facet, *, frozen: bool = False) -> Callable[[str], Path]:
         """Where each operation has its products of a direction."""
         workspace = self.engine.workspace
@@ -149,7 +162,7 @@ class Standing:
     def calibration(self, facet: Facet) -> Calibration:
         """What a facet is imaged with: its own solutions, the nearest good ones, or none."""
         if self.is_subtracted(facet):
-            own = self.change(facet, frozen=True).new
+            own = self._frozen_model(facet)
             return Calibration(own, own.solutions, "own")
         lender, failed = self.lender(facet), self.has_failed(facet)
         if lender is None:

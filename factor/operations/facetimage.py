@@ -15,7 +15,7 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Step, digest, file_digest
+from factor.execution.step import Step, file_digest
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import (
     ImagingSet,
@@ -30,7 +30,6 @@ from factor.operations.flagging import data_flags, flag_settings
 from factor.operations.passes import (
     CorruptedModel,
     Extraction,
-    chunk_token,
     extract,
     extract_joined,
     image,
@@ -134,15 +133,9 @@ def beam_of(image_path: Path) -> RestoringBeam:
 
 
 def settings_of(
-    context: Context,
-    field: Field,
-    facet: Facet,
-    imaging: ImagingSet,
-    calibration: Calibration,
-    beam: RestoringBeam,
+    field: Field, facet: Facet, imaging: ImagingSet, calibration: Calibration, beam: RestoringBeam
 ) -> dict[str, Any]:
-    """What shapes the image of a facet: options, beam, solutions, models, what is subtracted."""
-    seen = digest(*(chunk_token(context, f) for c in field.observation.chunks for f in c.files))
+    """What shapes the image of a facet, beside the data: options, beam, solutions."""
     options = field.settings.imaging
     solutions = calibration.solutions
     return {
@@ -160,9 +153,7 @@ def settings_of(
         "multiscale": is_multiscale(facet),
         "kind": calibration.kind,
         "failed": calibration.failed,
-        "subtractions": seen,
-        "solutions": file_digest(solutions.h5parm) if solutions else "",
-        "model": file_digest(calibration.subtracted.skymodel) if calibration.subtracted else "",
+        **({f"solutions of {solutions.owner}": file_digest(solutions.h5parm)} if solutions else {}),
     }
 
 

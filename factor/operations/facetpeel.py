@@ -92,10 +92,15 @@ def solutions_of(folder: Callable[[str], Path], direction: str) -> Solutions:
     return solving.solutions_of(folder(NAME), direction, peeling.NORMALISED)
 
 
+def new_model_of(folder: Callable[[str], Path], direction: str) -> CorruptedModel:
+    """The new model of a facet with the normalised solutions, from the folders of its products."""
+    return CorruptedModel(new_model_path(folder(IMAGE), direction), solutions_of(folder, direction))
+
+
 def change_of(engine: Engine, field: Field, facet: Facet, folder: Callable[[str], Path]) -> Change:
     """What the peeling of a calibrator changes in the data, from the folders of its products."""
     return Change(
-        CorruptedModel(new_model_path(folder(IMAGE), facet.name), solutions_of(folder, facet.name)),
+        new_model_of(folder, facet.name),
         field.initial_models(facet, folder(IMAGE)),
         engine.scratch("facetsub", facet.name) / IMAGE,
     )

@@ -139,10 +139,15 @@ def _tell(facet: Facet, verdict: Verdict, thermal_jy: float) -> None:
     log.debug("%s: all numbers of the verdict: %s", facet.name, verdict.numbers())
 
 
+def new_model_of(products: Path, direction: str) -> CorruptedModel:
+    """A direction's new model with its solutions, from where self-calibration left its products."""
+    return CorruptedModel(new_model_path(products, direction), solving.solutions_of(products, direction))
+
+
 def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Change:
     """What a direction's self-calibration changes in the data, from where it left its products."""
     return Change(
-        CorruptedModel(new_model_path(products, facet.name), solving.solutions_of(products, facet.name)),
+        new_model_of(products, facet.name),
         field.initial_models(facet, products),
         engine.scratch("facetsub", facet.name) / products.parent.name,
     )

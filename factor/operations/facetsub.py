@@ -36,7 +36,7 @@ def run(context: Context, field: Field, change: Change, *, predicted: bool) -> d
     predicted : bool
         Whether the prediction in the change's folder is known to be of this change.
 
-    Copies of model and solutions are left among the products: they are what stands
+    Copies of models and solutions are left among the products: they are what stands
     subtracted, whatever happens to self-calibration's own.
 
     Raises
@@ -45,7 +45,7 @@ def run(context: Context, field: Field, change: Change, *, predicted: bool) -> d
         When the prediction fails or is not finite; that chunk is as it was then.
     """
     identity = change.identity()
-    for source in (change.new.skymodel, change.new.solutions.h5parm, change.new.solutions.filled):
+    for source in (*change.files, change.new.solutions.h5parm):
         copy_whole(source, context.products / source.name)
     for chunk in field.observation.chunks:
         waiting = [f for f in chunk.files if not _standing(field, f, context.direction, identity)]

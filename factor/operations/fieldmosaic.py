@@ -23,6 +23,7 @@ from factor.products.masks import Vertices
 from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid
 from factor.products.mosaic_files import write_mosaic, write_provenance
 from factor.products.seams import SEAM_LIMIT_SIGMA, Seam, seam_statistics, summarise_seams
+from factor.state.resume import MADE_FROM
 from factor.tools.versions import package_version, version_in_log
 from factor.workspace import Workspace
 
@@ -40,7 +41,8 @@ def settings_of(
 ) -> dict[str, Any]:
     """What shapes the mosaic and its check."""
     catalogue = field.settings.calibration.astrometry_catalogue
-    shaping = {**asdict(imaging), "images": {name: image["finished"] for name, image in images.items()}}
+    made_from = {f"{MADE_FROM}facetimage {name}": image["finished"] for name, image in images.items()}
+    shaping = asdict(imaging) | made_from
     if catalogue is not None:
         shaping["astrometry_catalogue"] = file_digest(catalogue)
     return shaping

@@ -84,7 +84,7 @@ class Record:
     settings : mapping
         The options that shaped it.
     inputs : mapping
-        Fingerprints of what it was made from.
+        What else it was built on: ``<operation> <direction>``, and when that was finished.
     steps : mapping of str to StepRecord
         Its finished steps by name, in order.
     results : mapping
@@ -93,6 +93,10 @@ class Record:
         Why it failed.
     failure : mapping of str to str
         The same in parts: ``step``, ``message``, ``log`` and ``command``, as far as they are known.
+    products : mapping of str to list
+        Size, time (ns) and digest of each product, by path as `Workspace.relative` writes it.
+    stale : tuple of str
+        Why it would come out differently now, as the latest run found.
     running : mapping of str to str
         Steps that were begun and have not come to an end, with their start (ISO 8601 in UTC).
     """
@@ -109,6 +113,8 @@ class Record:
     error: str = ""
     failure: Mapping[str, str] = field(default_factory=dict)
     running: Mapping[str, str] = field(default_factory=dict)
+    products: Mapping[str, Any] = field(default_factory=dict)
+    stale: tuple[str, ...] = ()
 
     def with_step(self, name: str, step: StepRecord) -> Record:
         """Give this record with one more finished step, which runs no longer.
@@ -151,6 +157,8 @@ class Record:
             "error": self.error,
             "failure": dict(self.failure),
             "running": dict(self.running),
+            "products": dict(self.products),
+            "stale": list(self.stale),
         }
 
     @classmethod
@@ -176,9 +184,11 @@ class Record:
             steps={name: StepRecord.from_json(step) for name, step in _mapping(content, "steps").items()},
             results=_mapping(content, "results"),
             error=_text(content, "error"),
-            # Records of earlier versions have neither.
+            # Records of earlier versions have none of these.
             failure=_texts(content, "failure"),
             running=_texts(content, "running"),
+            products=dict(content.get("products", {})),
+            stale=tuple(str(reason) for reason in content.get("stale", ())),
         )
 
 

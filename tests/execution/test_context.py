@@ -317,9 +317,11 @@ def test_life_of_an_operation(make_context: MakeContext, step: Step, tmp_path: P
 def test_reasons_for_staleness(make_context: MakeContext) -> None:
     """The user is told which option went from what to what."""
     context = make_context()
-    assert context.stale({"loops": 3}) == []
-    assert context.stale({"loops": 4}) == ["loops went from 3 to 4"]
-    assert len(context.stale({"new": (1, 2)})) == 2
+    assert str(context.status({"loops": 3})) == "unfinished"
+    context.finish({})
+    assert str(context.status({"loops": 3})) == "done"
+    assert str(context.status({"loops": 4})) == "stale because loops went from 3 to 4"
+    assert len(context.status({"new": (1, 2)}).reasons) == 2
 
 
 def test_stopped_run(make_context: MakeContext, step: Step, journal: Path) -> None:

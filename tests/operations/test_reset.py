@@ -174,3 +174,39 @@ def test_killed_while_resetting(finished: Any, make_run: Callable[[], Any], name
     else:
         assert_subtracted(run, "west")
         assert operations(run, "west") == operations(finished, "west")
+
+
+def test_reasons(finished: Any, make_run: Callable[[], Any]) -> None:
+    """The dry run and the records say the same of what is stale and why; the rest is done."""
+    run = copied(finished, make_run)
+
+    def said(*options: str, **changes: str) -> str:
+        log = run.work / "factor.log"
+        log.unlink()
+        assert run.run(*options, **changes) == 0
+        return log.read_text()
+
+    def kept(operation: str, direction: str) -> list[str]:
+        return json.loads((run.work / f"state/{operation}/{direction}.json").read_text())["stale"]
+
+    assert "stale" not in said("-d")
+    # As it is where the phases of east make the first image of west better.
+    west = run.work / "state/facetselfcal/west.json"
+    ended = json.loads(west.with_name("east.json").read_text())["finished"]
+    west.write_text(json.dumps({**json.loads(west.read_text()), "inputs": {"facetselfcal east": ended}}))
+    text = said("-d", imaging__max_peak_smearing="0.1", calibration__stepsize="0.1")
+    changed = "max_peak_smearing went from 0.15 to 0.1"
+    assert f"facetselfcal of east, west: stale because {changed}; stepsize went from 0.02 to 0.1\n" in text
+    assert f"facetimage of east, west: stale because {changed}\n" in text
+    assert "fieldmosaic of field: stale because facetimage east is to be done; " in text
+    text = said("-d", "-r", "east")
+    assert "group 1 of 2: facetselfcal, facetsub: east (not run)" in text
+    assert "facetselfcal of west: stale because facetselfcal east was reset" in text
+    assert "facetimage of west: stale because facetsub east was reset\n" in text
+    (run.work / "results/facetimage/west/west.image_full.fits").write_bytes(b"")
+    (run.work / "results/facetselfcal/west/combined_solutions.h5").unlink()
+    text = said("-r", "east", "--undo")
+    lost = "product results/facetselfcal/west/combined_solutions.h5 is missing"
+    assert kept("facetselfcal", "west") == [lost]
+    assert "product results/facetimage/west/west.image_full.fits has changed" in kept("facetimage", "west")
+    assert f"facetselfcal of west: stale because {lost}\n" in text

@@ -16,7 +16,7 @@ from factor.observation.chunks import bytes_needed, planned_observation
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.facet_imaging import imaging_sets, operation_name
-from factor.operations.layout import lay_out
+from factor.operations.layout import check_layout, lay_out
 from factor.operations.selfcal_plan import FIRST
 from factor.parset import Settings
 from factor.state.intent import Reset
@@ -52,6 +52,8 @@ def tell_plan(
     for line in describe(reset, workspace):
         log.info("would be reset: %s", line)
     field = lay_out(settings, workspace, observation, keep=False)
+    if not reset.everything:
+        check_layout(field)
     log.info(
         "%d bands, %d chunks, %.2f GB of chunks still to be made",
         len(observation.bands), len(observation.chunks), bytes_needed(plan, workspace) / 1e9,

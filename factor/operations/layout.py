@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,8 @@ log = logging.getLogger("factor.layout")
 
 #: Format of the file in which the layout is kept.
 LAYOUT_VERSION = 1
+
+_ALL_NEW = "begin again with the new facets: runfactor -r all"
 
 Models = Mapping[Path, Components]
 
@@ -82,11 +85,7 @@ def lay_out(
     calibrators = {facet.name: _calibrators(settings, shares, facet) for facet in (*outliers, *facets)}
     fluxes = {name: _middle_flux_jy(observation, parts) for name, parts in calibrators.items()}
     peeled = peel_models(settings, outlying, fluxes, sizes, directions)
-    if keep:
-        if _keep_layout(workspace, (*outliers, *facets), peeled):
-            _tell_facets((*outliers, *facets))
-        _write_regions(workspace, facets, outlying, sizes)
-    return Field(
+    field = Field(
         settings=settings,
         workspace=workspace,
         observation=observation,
@@ -97,6 +96,11 @@ def lay_out(
         outliers=outliers,
         peel_models=peeled,
     )
+    if keep:
+        if _keep_layout(field):
+            _tell_facets((*outliers, *facets))
+        _write_regions(workspace, facets, outlying, sizes)
+    return field
 
 
 def _check_catalogue(settings: Settings, geometry: FieldGeometry) -> None:
@@ -225,23 +229,62 @@ def _middle_flux_jy(observation: Observation, models: Models) -> float:
     return float(flux_at(middle, observation.mid_freq_hz).sum())
 
 
-def _keep_layout(workspace: Workspace, facets: tuple[Facet, ...], peeled: Container[str]) -> bool:
-    """Note the layout, or refuse one that is not that of what was done; tell whether it is new."""
-    path = workspace.layout
-    layout = {
-        facet.name: digest(str([(round(ra, 6), round(dec, 6)) for ra, dec in facet.vertices]))
-        + (" peeled" if facet.name in peeled else "")
-        for facet in facets
-    }
-    kept = read_json(path, LAYOUT_VERSION, f"delete {workspace.state} and {workspace.results} to begin again")
-    if kept is not None and kept["facets"] != layout and any(workspace.state.glob("*/*.json")):
-        changed = sorted(
-            name for name in {*layout, *kept["facets"]} if layout.get(name) != kept["facets"].get(name)
-        )
+def check_layout(field: Field) -> None:
+    """Refuse a layout that is not that of what was done.
+
+    Only of directions with records are facet and sources to stay: others may come and go.
+
+    Raises
+    ------
+    InputError
+        Naming the directions whose facets or sources have changed.
+    """
+    workspace, layout = field.workspace, _layout(field)
+    kept = _kept_layout(workspace)
+    if kept is None:
+        return
+    shapes, sources = layout["facets"], layout["sources"]
+    # An earlier version kept no sources.
+    before, held = kept["facets"], kept.get("sources", sources)
+    begun = {path.stem for path in workspace.state.glob("*/[!.]*.json")} & {*shapes, *before}
+    changed = sorted(
+        name
+        for name in begun
+        if (shapes.get(name), sources.get(name)) != (before.get(name), held.get(name))
+    )
+    if changed:
         raise InputError(
             f"the facets are not those of what this run has done (changed: {', '.join(changed)})",
-            f"give back the directions and options of before, or delete {workspace.results} and "
-            f"{workspace.state} to begin again with the new facets",
+            "give back the directions and options of before (and reset these directions with them, "
+            f"runfactor -r {','.join(changed)}, if they are to change), or {_ALL_NEW}",
         )
-    write_json(path, {"facets": layout}, LAYOUT_VERSION)
-    return kept is None or kept["facets"] != layout
+
+
+def _keep_layout(field: Field) -> bool:
+    """Note the layout, or refuse it; tell whether facets are new."""
+    check_layout(field)
+    kept, layout = _kept_layout(field.workspace), _layout(field)
+    write_json(field.workspace.layout, layout, LAYOUT_VERSION)
+    return kept is None or kept["facets"] != layout["facets"]
+
+
+def _kept_layout(workspace: Workspace) -> dict[str, Any] | None:
+    return read_json(workspace.layout, LAYOUT_VERSION, _ALL_NEW)
+
+
+def _layout(field: Field) -> dict[str, dict[str, str]]:
+    """Fingerprints of each direction's facet, and of its sources."""
+    facets = (*field.outliers, *field.facets)
+    return {
+        "facets": {
+            facet.name: digest(str([(round(ra, 6), round(dec, 6)) for ra, dec in facet.vertices]))
+            + (" peeled" if facet.name in field.peel_models else "")
+            for facet in facets
+        },
+        "sources": {
+            facet.name: digest(
+                *(str(name) for model in field.sources[facet.name].values() for name in model.name)
+            )
+            for facet in facets
+        },
+    }

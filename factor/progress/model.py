@@ -98,6 +98,23 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Stale:
+    """A finished operation that would come out differently now.
+
+    Attributes
+    ----------
+    operation, direction : str
+        What was done to what.
+    reasons : tuple of str
+        As the latest run found them.
+    """
+
+    operation: str
+    direction: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Direction:
     """How a direction stands.
 
@@ -242,6 +259,7 @@ class Progress:
     failures: tuple[Failure, ...]
     usage: Usage
     estimate: Estimate | None = None
+    stale: tuple[Stale, ...] = ()
     centre_deg: tuple[float, float] | None = None
     radius_deg: tuple[float, float] | None = None
     begun: tuple[Operation, ...] = ()

@@ -19,6 +19,7 @@ from factor.progress.model import (
     Progress,
     RunningStep,
     RunState,
+    Stale,
     Status,
     Tally,
     Usage,
@@ -179,6 +180,11 @@ class _Picture:
             ),
             usage=self._usage(),
             estimate=None if state in ("done", "preparing") else estimated,
+            stale=tuple(
+                Stale(r.operation, r.direction, r.stale)
+                for r in sorted(self.records, key=lambda record: _order(record.operation))
+                if r.stale and r.status == "done"
+            ),
             centre_deg=self.plan.centre_deg if known else None,
             radius_deg=self.plan.radius_deg if known else None,
             begun=tuple(sorted((o for group in self.begun.values() for o in group), key=_started)),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from factor.progress.model import Direction, Failure, Operation, Progress
 from factor.progress.words import clock, duration, size, standing, step_count, step_name, time_left
+from factor.state.resume import tell_stale
 
 #: Failures that are shown in full; the others are counted.
 _FAILURES_SHOWN = 3
@@ -45,7 +48,9 @@ def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> lis
         lines += ["", f"and {more} earlier failures (--json has all)"]
     if progress.running:
         lines += ["", *(running(operation, now) for operation in progress.running)]
-    return [*lines, "", *_table(progress, full_names)]
+    lines += ["", *_table(progress, full_names)]
+    stale = tell_stale({(s.operation, s.direction): s.reasons for s in progress.stale})
+    return [*lines, "", *stale] if stale else lines
 
 
 def summary(progress: Progress, now: float) -> list[str]:
@@ -113,12 +118,14 @@ def _table(progress: Progress, full_names: bool) -> list[str]:
         return ["no directions yet"]
     columns = [t.operation for t in progress.tallies]
     grouped = bool(progress.groups)
+    stale = {(found.operation, found.direction) for found in progress.stale}
     head = ["direction", *(["group"] if grouped else []), *columns, "status"]
     rows = [head]
     for direction in progress.directions:
         name = direction.name if full_names else _short(direction.name)
         group = [str(direction.group or "-")] if grouped else []
-        rows.append([name, *group, *(_cell(direction, column) for column in columns), standing(direction)])
+        cells = (_cell(direction, column, stale) for column in columns)
+        rows.append([name, *group, *cells, standing(direction)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -127,8 +134,10 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
 
 
-def _cell(direction: Direction, operation: str) -> str:
+def _cell(direction: Direction, operation: str, stale: Container[tuple[str, str]]) -> str:
     state = direction.operations.get(operation)
+    if state == "done" and (operation, direction.name) in stale:
+        return "stale"
     current = direction.current
     if state == "running" and current is not None and current.operation == operation and current.fraction:
         return f"{round(100 * current.fraction)} %"

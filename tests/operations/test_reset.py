@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from factor.directions.file import format_position
 from factor.errors import InputError
 from tests.fakes import dp3
+from tests.operations.test_peeling import OUTLIER, write_model, write_row
 from tests.operations.test_restart import residuals
 from tests.operations.test_rules import column
 
@@ -210,3 +212,33 @@ def test_reasons(finished: Any, make_run: Callable[[], Any]) -> None:
     assert kept("facetselfcal", "west") == [lost]
     assert "product results/facetimage/west/west.image_full.fits has changed" in kept("facetimage", "west")
     assert f"facetselfcal of west: stale because {lost}\n" in text
+
+
+def test_directions_that_are_added(finished: Any, make_run: Callable[[], Any], capfd: Any) -> None:
+    """Taken up where they change nothing of what was begun; refused, with what to do, where they do."""
+    run = copied(finished, make_run)
+    given = (run.data / "directions.txt").read_text()
+    row = next(line for line in given.splitlines() if line.startswith("east"))
+    faint = row.replace(row.split()[1], format_position(217.5 + 0.2 / np.cos(np.radians(52.0)), 51.75))
+    (run.folder / "directions.txt").write_text(given + faint.replace("east", "faint", 1) + "\n")
+    more = {"directions__directions_file": str(run.folder / "directions.txt")}
+    capfd.readouterr()
+    assert run.run("-d", **more) == run.run(**more) == InputError.exit_status
+    said = capfd.readouterr().err
+    assert "the facets are not those of what this run has done (changed: east, west)" in said
+    assert "runfactor -r all" in said
+    assert run.run("-d", "-r", "all", **more) == 0
+    write_model(run.folder / "out.skymodel", OUTLIER, 30.0)
+    outliers = write_row(run.folder / "outliers.txt", "out", OUTLIER, "out.skymodel")
+    assert run.run("-d", directions__outliers_file=str(outliers)) == 0
+    text = (run.work / "factor.log").read_text()
+    assert "outlier: outlierpeel, facetsub: out (not run)" in text
+    assert "facetimage of east, west: stale because facetsub out is to be done\n" in text
+
+
+def test_moving_the_working_directory(finished: Any, make_run: Callable[[], Any]) -> None:
+    """Another place, and files with other times: nothing is done again."""
+    run = make_run()
+    shutil.copytree(finished.work, run.folder / "elsewhere", copy_function=shutil.copyfile)
+    assert run.run(global__dir_working=str(run.folder / "elsewhere")) == 0
+    assert run.journal == []

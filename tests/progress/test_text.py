@@ -37,6 +37,25 @@ def test_in_the_middle(site: Site) -> None:
     ]
 
 
+def test_stale_operations(site: Site) -> None:
+    """What would be done again, and why, as the log and the dry run say it."""
+    site.plan()
+    site.pulse(started=60, outcome="done")
+    for name in ("a", "b"):
+        site.calibrated(name, (55, 25))
+        reasons = ("facetsub c was reset", "max_loops went from 1 to 2")
+        site.record("facetimage", name, (20, 10), stale=reasons)
+    lines = text_of(site)
+    assert lines[-5].split() == ["a", "1", "done", "done", "stale", "imaged"]
+    assert lines[-2:] == [
+        "", "facetimage of a, b: stale because facetsub c was reset; max_loops went from 1 to 2",
+    ]  # fmt: skip
+    found = Reader(site.workspace).read().to_json()["stale"]
+    assert [(entry["operation"], entry["direction"]) for entry in found] == [
+        ("facetimage", "a"), ("facetimage", "b"),
+    ]  # fmt: skip
+
+
 def test_failures_come_first(site: Site) -> None:
     """At 2 a.m. the first screen says what broke, why, and what to do."""
     site.plan(tuple(f"facet_patch_{k}" for k in range(60)))

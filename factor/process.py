@@ -130,11 +130,12 @@ def _engine(settings: Settings, workspace: Workspace, tools: environment.Tools, 
 def _settle(settings: Settings, engine: Engine, observation: Observation, options: RunOptions) -> Standing:
     """Finish what an earlier run left half done, reset what is asked for, and lay out the field."""
     workspace = engine.workspace
-    finish_edits(workspace, observation)
     reset = reset_to_do(workspace, observation, options.reset, options.operations)
     if reset.everything:
+        # Also where ledgers are lost or damaged.
         begin_again(workspace, observation)
         reset = Reset()
+    finish_edits(workspace, observation)
     settle_ledgers(workspace, observation, reset)
     standing = Standing(engine, lay_out(settings, workspace, observation))
     carry_out(standing, reset)

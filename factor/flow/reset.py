@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import logging
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from factor.errors import InputError
 from factor.flow.standing import Standing
@@ -92,7 +92,7 @@ def reset_to_do(
     pending = load_intent(workspace)
     if pending is not None:
         log.info("a reset was interrupted: it is finished first")
-    asked = plan_reset(workspace, subtracted_from(workspace, observation), directions, operations)
+    asked = plan_reset(workspace, observation, directions, operations) if directions else Reset()
     if directions and asked.empty:
         what = f" -o {','.join(operations)}" if operations else ""
         log.warning("-r %s%s: nothing of that was done", ",".join(directions), what)
@@ -107,7 +107,7 @@ def subtracted_from(workspace: Workspace, observation: Observation) -> set[str]:
 
 def plan_reset(
     workspace: Workspace,
-    subtracted: Collection[str],
+    observation: Observation,
     directions: Sequence[str],
     operations: Sequence[str],
 ) -> Reset:
@@ -117,8 +117,8 @@ def plan_reset(
     ----------
     workspace : Workspace
         Knows what is there.
-    subtracted : collection of str
-        Directions that stand subtracted from at least one chunk.
+    observation : Observation
+        The chunks, whose ledgers know what stands subtracted.
     directions : sequence of str
         What to reset; ``all`` and ``field`` have their meanings.
     operations : sequence of str
@@ -143,7 +143,8 @@ def plan_reset(
             return True
         return direction in names and (not wanted or base in wanted)
 
-    undo = [name for name in sorted(subtracted) if name in names and (not wanted or "facetsub" in wanted)]
+    undoes = not wanted or "facetsub" in wanted
+    undo = sorted(subtracted_from(workspace, observation) & names) if undoes else []
     found = [pair for pair in _existing(workspace) if chosen(*pair)]
     found += [("facetsub", name) for name in undo if ("facetsub", name) not in found]
     return Reset(tuple(undo), tuple(found))

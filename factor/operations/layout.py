@@ -97,8 +97,7 @@ def lay_out(
         peel_models=peeled,
     )
     if keep:
-        if _keep_layout(field):
-            _tell_facets((*outliers, *facets))
+        _keep_layout(field)
         _write_regions(workspace, facets, outlying, sizes)
     return field
 
@@ -260,12 +259,13 @@ def check_layout(field: Field) -> None:
         )
 
 
-def _keep_layout(field: Field) -> bool:
-    """Note the layout, or refuse it; tell whether facets are new."""
+def _keep_layout(field: Field) -> None:
+    """Note the layout, or refuse it; say what is new."""
     check_layout(field)
     kept, layout = _kept_layout(field.workspace), _layout(field)
     write_json(field.workspace.layout, layout, LAYOUT_VERSION)
-    return kept is None or kept["facets"] != layout["facets"]
+    if kept is None or kept["facets"] != layout["facets"]:
+        _tell_facets((*field.outliers, *field.facets))
 
 
 def _kept_layout(workspace: Workspace) -> dict[str, Any] | None:

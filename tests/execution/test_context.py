@@ -382,5 +382,6 @@ def test_settings_that_name_moved_files(make_context: MakeContext, tmp_path: Pat
     """A finished operation isn't done again because a file that it names has moved."""
     context = make_context()
     context.start({"region": "/somewhere/masks/a.reg"})
-    assert context.stale({"region": str(tmp_path / "work/inputs/a.reg")}) == []
-    assert context.stale({"region": str(tmp_path / "work/inputs/b.reg")}) != []
+    context.finish({})
+    assert context.status({"region": str(tmp_path / "work/inputs/a.reg")}).reasons == ()
+    assert context.status({"region": str(tmp_path / "work/inputs/b.reg")}).reasons != ()

@@ -210,7 +210,9 @@ def make_report(findings: Findings) -> dict[str, Any]:
         **numbers["factor"],
         "noise_ideal_mjy": numbers["ideal"]["noise_mjy"],
         "noise_di_mjy": numbers["di"]["noise_mjy"],
-        "flux_reachable_median": _median(reachable_ratios(findings)),
+        "flux_far_median": _median(far_from_calibrators(findings, "factor")),
+        "flux_far_ideal_median": _median(far_from_calibrators(findings, "ideal")),
+        "flux_far_reachable_median": _median(far_from_calibrators(findings, "reachable")),
         "flux_scatter_ideal": numbers["ideal"]["flux_scatter"],
         "flux_median_error": numbers["ideal"]["flux_scatter"] / math.sqrt(count),
         "position_ideal_arcsec": numbers["ideal"]["position_median_arcsec"],
@@ -257,8 +259,14 @@ def _source_rows(findings: Findings) -> list[dict[str, Any]]:
     return rows
 
 
-def reachable_ratios(findings: Findings) -> np.ndarray[Any, Any]:
-    """Flux ratios of the ideal image, less what the ionosphere takes from each source at best."""
-    ideal = findings.measures["ideal"].sources
-    ratios = [ideal[name].flux_ratio * share for name, share in findings.reachable.items() if name in ideal]
+def far_from_calibrators(findings: Findings, kind: str) -> np.ndarray[Any, Any]:
+    """Flux ratios of the sources that are no calibrators, where the ionosphere takes its share.
+
+    Of ``reachable``: those of the ideal image, less what the ionosphere takes at best.
+    """
+    measures = findings.measures["ideal" if kind == "reachable" else kind].sources
+    shares = {name: share for name, share in findings.reachable.items() if share < 1.0 and name in measures}
+    ratios = [
+        measures[name].flux_ratio * (share if kind == "reachable" else 1.0) for name, share in shares.items()
+    ]
     return np.array([ratio for ratio in ratios if math.isfinite(ratio)])

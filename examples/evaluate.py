@@ -77,6 +77,7 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
         kind: mosaics.measure(image, truth, field.geometry, sample, [c.source for c in calibrators])
         for kind, image in images.items()
     }
+    good = [c.source for c in calibrators if c.good]
     work = field.workspace
     findings = results.Findings(
         measures=measures,
@@ -85,9 +86,8 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
         beam=images["factor"].beam,
         cost=read_cost(folder / "cost.json", work.commands_log, chunk_data_bytes(field.observation)),
         wall_s=elapsed_s,
-        reachable=isoplanatism.reachable(
-            sample, [c.source for c in calibrators if c.good], truth.effects, field.observation.mid_freq_hz
-        ),
+        reachable=isoplanatism.reachable(sample, good, truth.effects, field.observation.mid_freq_hz),
+        calibrator_deg=isoplanatism.calibrator_distances_deg(sample, good),
     )
     compare_images(
         ("Direction-independent", images["di"].flat.path),

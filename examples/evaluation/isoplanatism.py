@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,11 +37,7 @@ def reachable(
     own = {calibrator.name for calibrator in calibrators}
     found = {}
     for source in sources:
-        nearest = min(
-            calibrators,
-            key=lambda c: float(separation_deg(source.ra_deg, source.dec_deg, c.ra_deg, c.dec_deg)),
-            default=None,
-        )
+        nearest = min(calibrators, key=lambda calibrator: _distance_deg(source, calibrator), default=None)
         if nearest is None:
             continue
         if source.name in own:
@@ -53,6 +50,20 @@ def reachable(
         left = there.values[:, order] - here.values
         found[source.name] = coherence(left, array_plane(positions, here.ants), xyz)
     return found
+
+
+def calibrator_distances_deg(
+    sources: Sequence[TrueSource], calibrators: Sequence[TrueSource]
+) -> dict[str, float]:
+    """How far each source is from its nearest calibrator; infinite without any."""
+    return {
+        source.name: min((_distance_deg(source, one) for one in calibrators), default=math.inf)
+        for source in sources
+    }
+
+
+def _distance_deg(one: TrueSource, other: TrueSource) -> float:
+    return float(separation_deg(one.ra_deg, one.dec_deg, other.ra_deg, other.dec_deg))
 
 
 def coherence(phase: Array, places: Array, xyz: Array) -> float:

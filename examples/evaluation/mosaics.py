@@ -22,6 +22,8 @@ Position = tuple[float, float]
 #: Noise is measured so far from the centre (deg; fraction of the faceting radius), and
 #: further than this from every source.
 NOISE_RADIUS_DEG, NOISE_RADIUS_FRACTION, NOISE_DISTANCE_DEG = 1.2, 0.8, 3.0 / 60.0
+#: Noise far from the brightest source is measured further from it than this; deg.
+FAR_FROM_BRIGHTEST_DEG = 15.0 / 60.0
 #: The annulus of the background, in radii of the aperture.
 ANNULUS = (1.5, 2.5)
 #: Where artefacts are measured, around how many sources, with no neighbour that near; deg.
@@ -76,6 +78,8 @@ class Measures:
     """Everything that is measured on one mosaic."""
 
     noise_jy: float
+    noise_far_jy: float
+    """The noise further than 15' from the brightest source."""
     sources: dict[str, SourceMeasure]
     calibrators: dict[str, SourceMeasure]
     local_noise_jy: dict[str, float]
@@ -112,11 +116,20 @@ def scatter(values: Array) -> float:
     return mad_noise(values)
 
 
-def field_noise(flat: Image, centre: Position, radius_deg: float, sources: Iterable[Position]) -> float:
-    """Noise of a flat-noise image near its middle and away from all sources, Jy/beam."""
+def field_noise(
+    flat: Image,
+    centre: Position,
+    radius_deg: float,
+    sources: Iterable[Position],
+    far_from: Iterable[Position] = (),
+) -> float:
+    """Noise of a flat-noise image near its middle and away from all sources, Jy/beam.
+
+    Further than 15' from those of *far_from*.
+    """
     near = distances_deg(flat, centre) <= radius_deg
-    values = flat.data[near & ~_disks(flat, sources, NOISE_DISTANCE_DEG)]
-    return mad_noise(values)
+    taken = _disks(flat, sources, NOISE_DISTANCE_DEG) | _disks(flat, far_from, FAR_FROM_BRIGHTEST_DEG)
+    return mad_noise(flat.data[near & ~taken])
 
 
 def distances_deg(image: Image, position: Position) -> Array:
@@ -248,10 +261,13 @@ def measure_source(mosaic: Mosaic, source: TrueSource) -> SourceMeasure:
     return SourceMeasure(flux / source.flux_at(mosaic.pbcor.freq_hz), offset)
 
 
-def noise_of(mosaic: Mosaic, truth: Truth, geometry: FieldGeometry) -> float:
+def noise_of(
+    mosaic: Mosaic, truth: Truth, geometry: FieldGeometry, far_from: Iterable[Position] = ()
+) -> float:
     """The mosaic's noise, Jy/beam."""
     radius = min(NOISE_RADIUS_DEG, NOISE_RADIUS_FRACTION * geometry.radius_deg)
-    return field_noise(mosaic.flat, (geometry.ra_deg, geometry.dec_deg), radius, truth.positions)
+    centre = (geometry.ra_deg, geometry.dec_deg)
+    return field_noise(mosaic.flat, centre, radius, truth.positions, far_from)
 
 
 def measure(
@@ -277,8 +293,10 @@ def measure(
     noise = noise_of(mosaic, truth, geometry)
     ratio, count = artefact_ratio(mosaic.flat, truth, geometry, noise)
     chosen = list(calibrators)
+    brightest = max(truth.sources, key=lambda source: source.apparent_jy)
     return Measures(
         noise_jy=noise,
+        noise_far_jy=noise_of(mosaic, truth, geometry, [(brightest.ra_deg, brightest.dec_deg)]),
         sources={source.name: measure_source(mosaic, source) for source in sample},
         calibrators={source.name: measure_source(mosaic, source) for source in chosen},
         local_noise_jy={

@@ -9,10 +9,12 @@ from typing import Any
 _ROWS = (
     ("noise (mJy/beam)", "noise_mjy", "{:.3f}"),
     ("noise / ideal", "noise_ratio", "{:.2f}"),
+    ("noise, 15' from the brightest source", "noise_far_mjy", "{:.3f}"),
     ("artefacts / noise", "artefact_ratio", "{:.2f}"),
     ("flux / true, median", "flux_ratio_median", "{:.3f}"),
     ("flux / true, scatter", "flux_scatter", "{:.3f}"),
     ("excess scatter", "flux_excess_scatter", "{:.3f}"),
+    ("the same within 0.4 deg of a calibrator", "flux_near_excess_scatter", "{:.3f}"),
     ("position error, median (arcsec)", "position_median_arcsec", "{:.2f}"),
     ("position error, maximum (arcsec)", "position_max_arcsec", "{:.2f}"),
     ("position error, median (BMIN)", "position_median_bmin", "{:.3f}"),

@@ -84,6 +84,16 @@ def test_noise_leaves_out_surroundings_of_sources_and_what_is_far() -> None:
     assert mosaics.field_noise(picture, place(200, 200), 0.1, []) > 1.15 * SIGMA
 
 
+def test_noise_far_from_a_bright_source() -> None:
+    """What a very bright source does to the rest of the field is told apart from its own artefacts."""
+    picture = image(sigma=SIGMA)
+    corner = place(0, 0)
+    near = mosaics.distances_deg(picture, corner) < mosaics.FAR_FROM_BRIGHTEST_DEG
+    picture.data[near] *= 10
+    assert mosaics.field_noise(picture, corner, 1.0, [], [corner]) == pytest.approx(SIGMA, rel=0.05)
+    assert mosaics.field_noise(picture, corner, 1.0, []) > 2 * SIGMA
+
+
 def test_noise_of_a_blank_image_is_unknown() -> None:
     """A mosaic without pixels must not seem noiseless."""
     assert math.isnan(mosaics.mad_noise(np.full((5, 5), np.nan)))
@@ -307,13 +317,13 @@ def test_true_phase_is_interpolated_in_frequency(tmp_path: Path) -> None:
 # -- the report -------------------------------------------------------------------
 
 
-def findings(noise: float = 1.1e-3, flux: float = 1.01, offset: float = 0.3) -> results.Findings:
+def findings(noise: float = 1.1e-3, flux: float = 1.01, offset: float = 0.18) -> results.Findings:
     """Findings of two sources, of which one is a calibrator."""
     sources = [source("a", 200, 200, 1.0), source("b", 100, 100, 0.5)]
 
     def one(noise_jy: float, ratio: float, arcsec: float) -> mosaics.Measures:
         measured = {s.name: mosaics.SourceMeasure(ratio, arcsec) for s in sources}
-        return mosaics.Measures(noise_jy, measured, {"a": measured["a"]}, {"a": noise_jy}, 1.2, 2)
+        return mosaics.Measures(noise_jy, noise_jy, measured, {"a": measured["a"]}, {"a": noise_jy}, 1.2, 2)
 
     phase = phases.PhaseError(0.1, 0.2, "CS001HBA0", 8)
     references = {"ideal": one(1e-3, 1.0, 0.1), "di": one(3e-3, 0.9, 0.5)}
@@ -324,6 +334,7 @@ def findings(noise: float = 1.1e-3, flux: float = 1.01, offset: float = 0.3) -> 
         beam=BEAM,
         cost=costs.Cost(200.0, 300.0, 0.1, 0.75, 2.0, 1.0, 3.0, 2),
         wall_s=600.0,
+        calibrator_deg={"a": 0.0, "b": 0.3},
     )
 
 
@@ -356,6 +367,23 @@ def test_targets_that_are_missed(changes: dict[str, float], missed: set[str]) ->
     """Each limit is that of the definition, and nothing else is blamed."""
     answers = results.make_report(findings(**changes))["targets"]
     assert {name for name, reached in answers.items() if not reached} == missed
+
+
+def test_scatter_near_calibrators_leaves_out_what_is_far() -> None:
+    """Only sources within the isoplanatic patch are held to the small scatter."""
+    one = findings()
+    ratios = {"a": 1.0, "b": 1.1, "c": 1.5}
+    measured = {name: mosaics.SourceMeasure(ratio, 0.1) for name, ratio in ratios.items()}
+    level = {name: mosaics.SourceMeasure(1.0, 0.1) for name in ratios}
+    measures = {
+        "factor": replace(one.measures["factor"], sources=measured),
+        "ideal": replace(one.measures["ideal"], sources=level),
+        "di": replace(one.measures["di"], sources=level),
+    }
+    near = {"a": 0.0, "b": 0.39, "c": 0.41}
+    report = results.make_report(replace(one, measures=measures, calibrator_deg=near))
+    assert report["flux_near_excess_scatter"] == pytest.approx(1.4826 * 0.05)
+    assert report["targets"]["flux_excess_scatter_near_calibrators"] is False
 
 
 def test_what_is_not_known_is_neither_reached_nor_missed() -> None:

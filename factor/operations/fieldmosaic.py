@@ -17,7 +17,8 @@ from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet
 from factor.operations.references import references_of
 from factor.products.beam import ImageWeights, primary_beam
-from factor.products.fieldcheck import check_mosaic, read_summaries
+from factor.products.checktable import read_summaries
+from factor.products.fieldcheck import check_mosaic
 from factor.products.images import SkyGrid, image_noise, read_beam
 from factor.products.masks import Vertices
 from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from factor.products.checktable import Row, Summary
 from factor.products.imageplot import new_figure, save_figure
-
-if TYPE_CHECKING:
-    from factor.products.fieldcheck import Row, Summary
 
 #: Colours that everyone can tell apart (Okabe & Ito 2008), and a mark for each reference.
 _STYLES = (("#0072B2", "o"), ("#D55E00", "^"))

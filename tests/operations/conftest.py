@@ -32,10 +32,10 @@ def _in_child(action: Callable[[], int], environment: dict[str, str]) -> int:
     if child == 0:
         status = 99
         try:
-            from factor.products import fieldcheckplot, imageplot
+            from factor.products import fieldcheck, imageplot
 
             imageplot.plot_image = _picture
-            fieldcheckplot.plot_check = _picture
+            fieldcheck.plot_check = _picture
             os.environ.update(environment)
             status = action()
         finally:

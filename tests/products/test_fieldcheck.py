@@ -10,14 +10,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from factor.products.fieldcheck import (
-    Reference,
-    Source,
-    check_mosaic,
-    lonely_brightest,
-    read_rows,
-    read_summaries,
-)
+from factor.products.checktable import read_rows, read_summaries
+from factor.products.fieldcheck import Reference, Source, check_mosaic, lonely_brightest
 from factor.products.images import SkyGrid, write_image
 
 GRID = SkyGrid(217.5, 52.0, 800, 800, 2.5)

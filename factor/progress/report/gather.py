@@ -221,7 +221,7 @@ def _mosaic(path: Path, outlines: Mapping[str, Vertices], album: Album) -> Pictu
 
 def _check(path: Path, album: Album) -> Picture | None:
     def remake(target: Path) -> None:
-        from factor.products.fieldcheck import read_rows, read_summaries
+        from factor.products.checktable import read_rows, read_summaries
         from factor.products.fieldcheckplot import plot_check
 
         plot_check(read_rows(path.with_suffix(".csv")), read_summaries(path), target)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from factor.directions.geometry import to_plane
+from factor.progress.looks import STALE_SIGN, Look, look_of, short_names
 from factor.progress.model import Direction, Progress
 
 if TYPE_CHECKING:
@@ -19,67 +18,10 @@ if TYPE_CHECKING:
 #: Pixels of the map for each degree: an arcmin each.
 PIXELS_PER_DEG = 60.0
 
-#: Longest name of a facet on the map, unless full names are asked for.
-_LABEL_WIDTH = 10
-#: What the names of directions that Factor chose begin with.
-_COMMON = "facet_patch_"
-
-#: Images whose number has a colour of its own.
-_MOST_IMAGES = 3
-
 _OUTLINE = "#4d4d4d"
 _LINE = 0.8
 #: Distance of name and calibrator at which they collide, in widths of the field.
 _APART = 0.03
-
-
-@dataclass(frozen=True)
-class Look:
-    """How facets in one state are filled; hatches tell apart what paper or an eye does not."""
-
-    colour: str
-    hatch: str = ""
-
-
-#: Colours of Okabe & Ito (2008, jfly.uni-koeln.de/color), which people with any kind of colour
-#: blindness tell apart; images in darker and darker blue.
-LOOKS: dict[str, Look] = {
-    "unprocessed": Look("#f0f0f0"),
-    "processing": Look("#56b4e9"),
-    "interrupted": Look("#f0e442", "..."),
-    "error": Look("#d55e00", "xx"),
-    "selfcal failed": Look("#e69f00", "//"),
-    "selfcal OK": Look("#009e73"),
-    "image 1": Look("#0072b2"),
-    "image 2": Look("#004c80"),
-    "image 3": Look("#002a4d"),
-}
-
-
-def state_of(direction: Direction) -> str:
-    """The state that is shown: the status, and of imaged facets the number of images, ``image n``."""
-    if direction.status != "imaged":
-        return direction.status
-    images = [name for name in direction.completed if name.split("_", 1)[0] == "facetimage"]
-    return f"image {len(images)}"
-
-
-def look_of(direction: Direction) -> Look:
-    """How a facet is filled; one that is imaged without solutions of its own keeps the hatch."""
-    state = state_of(direction)
-    if not state.startswith("image"):
-        return LOOKS[state]
-    number = min(int(state.split()[1]), _MOST_IMAGES)
-    borrowed = direction.solutions not in ("", "own")
-    return Look(LOOKS[f"image {number}"].colour, LOOKS["selfcal failed"].hatch if borrowed else "")
-
-
-def label_of(name: str, *, full: bool) -> str:
-    """The name of a facet on the map: in full, or the number that Factor gave it."""
-    short = name.removeprefix(_COMMON)
-    if full or len(short) <= _LABEL_WIDTH:
-        return name if full else short
-    return f"{short[: _LABEL_WIDTH - 1]}…"
 
 
 def map_wcs(centre_deg: tuple[float, float]) -> WCS:
@@ -120,23 +62,24 @@ class FieldMap:
 
         east, north = progress.radius_deg or (0.0, 0.0)
         size = (2 * east * PIXELS_PER_DEG, 2 * north * PIXELS_PER_DEG)
+        names = short_names([direction.name for direction in progress.directions], full=full_names)
         self._tiles = {
             direction.name: _Tile(
-                axes, direction, progress.centre_deg or (0.0, 0.0), _APART * size[0],
-                label_of(direction.name, full=full_names),
+                axes, direction, progress.centre_deg or (0.0, 0.0), _APART * size[0], names[direction.name]
             )
             for direction in progress.directions
             if direction.planned.vertices
-        }  # fmt: skip
+        }
         axes.add_patch(Ellipse((0, 0), *size, fill=False, linestyle="--", linewidth=1.2, edgecolor="black"))
         self._fit(axes, size)
-        self.colour(progress.directions)
+        self.colour(progress)
 
-    def colour(self, directions: Sequence[Direction]) -> None:
+    def colour(self, progress: Progress) -> None:
         """Fill every facet as it stands now."""
-        for direction in directions:
+        for direction in progress.directions:
             if direction.name in self._tiles:
-                self._tiles[direction.name].fill(look_of(direction))
+                stale = bool(progress.stale_in(direction.name))
+                self._tiles[direction.name].fill(look_of(direction), stale=stale)
 
     def select(self, name: str) -> None:
         """Mark one facet; none for an empty name."""
@@ -175,9 +118,13 @@ class _Tile:
         self._cross = axes.plot(*calibrator, marker="+", ms=5, zorder=6)[0]
         middle = _middle(self.corners)
         place: dict[str, Any] = {"xy": middle, "xytext": (0, 0), "va": "center"}
-        if np.hypot(*(calibrator - middle)) < apart:
+        if planned.is_patch:  # it is smaller than its name
+            top = self.corners[np.argmax(self.corners[:, 1])]
+            place = {"xy": (calibrator[0], top[1]), "xytext": (0, 2), "va": "bottom"}
+        elif np.hypot(*(calibrator - middle)) < apart:
             up = 1 if middle[1] >= calibrator[1] else -1
             place = {"xy": calibrator, "xytext": (0, 4 * up), "va": "bottom" if up > 0 else "top"}
+        self._is_patch, self._name = planned.is_patch, label
         self._label = axes.annotate(
             label, **place, textcoords="offset points", ha="center", fontsize=8,
             annotation_clip=True, zorder=6,
@@ -189,16 +136,20 @@ class _Tile:
         """Whether a pixel lies in it."""
         return bool(self._patch.get_path().contains_point((x, y)))
 
-    def fill(self, look: Look) -> None:
-        """Show how it stands."""
+    def fill(self, look: Look, *, stale: bool) -> None:
+        """Show how it stands, and whether something of it is stale."""
         from matplotlib.patheffects import withStroke
 
         ink = "white" if _is_dark(look.colour) else "black"
         self._patch.set(facecolor=look.colour, hatch=look.hatch or None, hatchcolor=ink)
-        # Hatches would run through the letters.
-        halo = [withStroke(linewidth=3.0, foreground=look.colour)] if look.hatch else []
-        self._label.set(color=ink, path_effects=halo)
         self._cross.set_color(ink)
+        ground = look.colour
+        if self._is_patch:
+            ink, ground = "black", "white"
+        # Hatches, and what a patch lies on, would run through the letters.
+        halo = [withStroke(linewidth=3.0, foreground=ground)] if look.hatch or self._is_patch else []
+        text = f"{self._name} {STALE_SIGN}" if stale else self._name
+        self._label.set(text=text, color=ink, path_effects=halo)
 
     def mark(self, *, chosen: bool) -> None:
         """Show whether it is selected."""
@@ -214,16 +165,6 @@ class _Tile:
         else:
             self._patch.set(zorder=self.height, edgecolor=_OUTLINE, linewidth=_LINE, path_effects=[])
         self._label.set_fontweight("bold" if chosen else "normal")
-
-
-def legend_entries(directions: Sequence[Direction]) -> list[tuple[Look, str]]:
-    """Every state with the number of facets in it; numbers of images as far as there are any."""
-    counts = Counter(state_of(direction) for direction in directions)
-    most = max((int(state.split()[1]) for state in counts if state.startswith("image")), default=1)
-    for number in range(_MOST_IMAGES + 1, most + 1):
-        counts[f"image {_MOST_IMAGES}"] += counts[f"image {number}"]
-    shown = [s for s in LOOKS if not s.startswith("image") or int(s.split()[1]) <= most]
-    return [(LOOKS[state], f"{state} ({counts[state]})") for state in shown]
 
 
 def _middle(corners: NDArray[np.float64]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from factor.log import live_terminal
 from factor.progress.model import Progress
 from factor.progress.reading import Reader
-from factor.progress.words import duration, step_count, step_name, time_left
+from factor.progress.words import cut, duration, step_count, step_name, time_left
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _bars(progress: Progress, names: list[str], width: int) -> Table:
 def _now(progress: Progress, count: int) -> list[str]:
     """A line for each running operation; where it is too long, the name of its step is cut."""
     rows = [
-        (o.direction[:_NAME_WIDTH], o.operation, step_count(o), duration(o.elapsed_s), step_name(o))
+        (cut(o.direction, _NAME_WIDTH), o.operation, step_count(o), duration(o.elapsed_s), step_name(o))
         for o in progress.running[:count]
     ]
     widths = [max(len(row[k]) for row in rows) for k in range(4)]

@@ -273,6 +273,10 @@ class Progress:
                 return number
         return len(self.groups)
 
+    def stale_in(self, direction: str) -> dict[str, tuple[str, ...]]:
+        """The stale operations of a direction, with their reasons."""
+        return {found.operation: found.reasons for found in self.stale if found.direction == direction}
+
     def to_json(self) -> dict[str, Any]:
         """Plain values with a version: the promise that `checkfactor --json` makes."""
         content = asdict(self)

@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Iterable
 
 from factor.progress.model import Direction, Progress
-from factor.progress.text import running, summary
+from factor.progress.text import running, stale_lines, summary
 from factor.progress.words import clock, duration, standing, step_count, step_name
 
 #: Letters in a line.
 WIDTH = 54
 
-_MOST_RUNNING = 6
+_MOST_RUNNING, _MOST_STALE = 6, 3
 
 HELP = (
     "left click: select a facet",
@@ -57,6 +57,11 @@ def about_run(progress: Progress, now: float) -> list[str]:
         lines += ["", *(running(operation, now) for operation in progress.running[:_MOST_RUNNING])]
         if len(progress.running) > _MOST_RUNNING:
             lines.append(f"and {len(progress.running) - _MOST_RUNNING} more")
+    stale = stale_lines(progress)
+    if stale:
+        lines += ["", *stale[:_MOST_STALE]]
+        if len(stale) > _MOST_STALE:
+            lines.append(f"and {len(stale) - _MOST_STALE} more (checkfactor --text)")
     return [*lines, "", "left click selects a facet, h helps"]
 
 
@@ -72,12 +77,16 @@ def about_direction(direction: Direction, progress: Progress, now: float) -> lis
     if direction.planned.flux_jy:
         facts.append(f"calibrator {direction.planned.flux_jy:.3g} Jy")
     lines = [direction.name, ", ".join(facts), ""]
-    lines += ["completed:", *(f"   {name}" for name in direction.completed or ("nothing yet",))]
+    stale = progress.stale_in(direction.name)
+    completed = [f"   {name}{' (stale)' if name in stale else ''}" for name in direction.completed]
+    lines += ["completed:", *(completed or ["   nothing yet"])]
     waiting = [name for name, state in direction.operations.items() if state == "waiting"]
     lines += _current(direction, now)
     if waiting:
         lines += ["to come:", *(f"   {name}" for name in waiting)]
     lines += _verdict(direction)
+    for operation, reasons in stale.items():
+        lines += ["", f"stale: {operation}, because", *(f"   {reason}" for reason in reasons)]
     for failure in progress.failures:
         if failure.direction == direction.name:
             lines += ["", f"FAILED {failure.operation} {failure.step}".rstrip() + ":",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from factor.progress.model import Direction, Failure, Operation, Progress
-from factor.progress.words import clock, duration, size, standing, step_count, step_name, time_left
+from factor.progress.words import clock, cut, duration, size, standing, step_count, step_name, time_left
 from factor.state.resume import tell_stale
 
 #: Failures that are shown in full; the others are counted.
@@ -49,8 +49,13 @@ def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> lis
     if progress.running:
         lines += ["", *(running(operation, now) for operation in progress.running)]
     lines += ["", *_table(progress, full_names)]
-    stale = tell_stale({(s.operation, s.direction): s.reasons for s in progress.stale})
+    stale = stale_lines(progress)
     return [*lines, "", *stale] if stale else lines
+
+
+def stale_lines(progress: Progress) -> list[str]:
+    """What is done and would come out differently now, and why."""
+    return tell_stale({(found.operation, found.direction): found.reasons for found in progress.stale})
 
 
 def summary(progress: Progress, now: float) -> list[str]:
@@ -118,25 +123,21 @@ def _table(progress: Progress, full_names: bool) -> list[str]:
         return ["no directions yet"]
     columns = [t.operation for t in progress.tallies]
     grouped = bool(progress.groups)
-    stale = {(found.operation, found.direction) for found in progress.stale}
     head = ["direction", *(["group"] if grouped else []), *columns, "status"]
     rows = [head]
     for direction in progress.directions:
-        name = direction.name if full_names else _short(direction.name)
+        name = direction.name if full_names else cut(direction.name, _NAME_WIDTH)
         group = [str(direction.group or "-")] if grouped else []
+        stale = progress.stale_in(direction.name)
         cells = (_cell(direction, column, stale) for column in columns)
         rows.append([name, *group, *cells, standing(direction)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
-
-
-def _cell(direction: Direction, operation: str, stale: Container[tuple[str, str]]) -> str:
+def _cell(direction: Direction, operation: str, stale: Container[str]) -> str:
     state = direction.operations.get(operation)
-    if state == "done" and (operation, direction.name) in stale:
+    if state == "done" and operation in stale:
         return "stale"
     current = direction.current
     if state == "running" and current is not None and current.operation == operation and current.fraction:

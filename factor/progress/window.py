@@ -12,8 +12,9 @@ from typing import Any
 from factor.errors import FactorError
 from factor.parset.settings import CheckfactorSettings
 from factor.progress import gui, panel
-from factor.progress.fieldmap import FieldMap, legend_entries, map_wcs
+from factor.progress.fieldmap import FieldMap, map_wcs
 from factor.progress.gallery import TITLES, Kind, products_of
+from factor.progress.looks import LOOKS, counted
 from factor.progress.model import Direction, Progress
 from factor.progress.pictures import NewFigure, sexagesimal, show_images, show_plots
 from factor.progress.reading import Reader
@@ -172,7 +173,7 @@ class Window:
             self._layout = layout
             self._draw_map(progress)
         elif self._map is not None:
-            self._map.colour(progress.directions)
+            self._map.colour(progress)
         if self._find(self.selected) is None:
             self.selected = ""
         if self._legend is not None:
@@ -206,11 +207,11 @@ class Window:
     def _draw_legend(self, progress: Progress) -> Any:
         from matplotlib.patches import Patch
 
-        entries = legend_entries(progress.directions)
         handles = [
-            Patch(facecolor=look.colour, hatch=look.hatch or None, edgecolor="#4d4d4d", label=label)
-            for look, label in entries
-        ]
+            Patch(facecolor=LOOKS[state].colour, hatch=LOOKS[state].hatch or None, edgecolor="#4d4d4d",
+                  label=f"{state} ({count})")
+            for state, count in counted(progress.directions).items()
+        ]  # fmt: skip
         return self.figure.legend(
             handles=handles, loc="lower left", bbox_to_anchor=(_PANEL - 0.01, 0.05), ncols=2,
             fontsize=9, frameon=False, handlelength=2.2, handleheight=1.4,

@@ -67,6 +67,11 @@ def step_name(operation: Operation) -> str:
     return f"{name} (+{more})" if more else name
 
 
+def cut(name: str, width: int) -> str:
+    """A name of so many letters at most."""
+    return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
 def is_bad(direction: Direction) -> bool:
     """Whether its self-calibration failed, even if its facet was imaged all the same."""
     if direction.verdict is not None:

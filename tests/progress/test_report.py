@@ -17,11 +17,10 @@ from factor.cli import checkfactor
 from factor.products.images import SkyGrid, write_image
 from factor.progress.reading import Reader
 from factor.progress.report.drawing import draw_image
-from factor.progress.report.fieldmap import short_names
 from factor.progress.report.markup import Markup, element
 from factor.progress.report.page import write_report
 from factor.state.plan import PlannedDirection
-from tests.progress.conftest import BAD, Site
+from tests.progress.conftest import BAD, GOOD, Site
 from tests.progress.page import Page, sound
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -181,12 +180,15 @@ def test_images_share_their_scale(tmp_path: Path) -> None:
     assert blue[:, 0].max() < 216, "north of the centre is above it"
 
 
-def test_short_names() -> None:
-    """In a facet of the map there is room for what tells it from the others."""
-    assert short_names(["facet_patch_1", "facet_patch_12", "outlier"]) == {
-        "facet_patch_1": "1", "facet_patch_12": "12", "outlier": "outlier",
-    }  # fmt: skip
-    assert short_names(["a_1", "b_1"]) == {"a_1": "a_1", "b_1": "b_1"}
+def test_stale_is_told(site: Site, tmp_path: Path) -> None:
+    """What would come out differently now is marked on the map, in the table and with its direction."""
+    site.middle()
+    site.record("facetselfcal", "a", (55, 25), results={"verdict": GOOD}, stale=("maxiter went from 1 to 2",))
+    page = report(site, tmp_path / "report")
+    assert page.text.count("because maxiter went from 1 to 2") == 2
+    assert page.text.index("would come out differently now") < page.text.index("Field", 300)
+    assert "a ↻" in page.text
+    assert "↻ stale: 1" in page.text
 
 
 def hundred(site: Site, *, cycles: int = 2) -> None:

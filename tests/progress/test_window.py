@@ -21,7 +21,7 @@ from factor.progress.reading import Reader
 from factor.progress.viewers import Viewers
 from factor.progress.window import REFRESH_MS, Window
 from factor.state.plan import PlannedDirection, Work
-from tests.progress.conftest import BAD, Site
+from tests.progress.conftest import BAD, GOOD, Site
 
 SETTINGS = CheckfactorSettings("casa", False, None, "current", None)
 #: Four squares around the field's centre.
@@ -123,6 +123,18 @@ def test_clicks_select_and_deselect(site: Site) -> None:
     desk.click(*PLACES["facet_patch_1"], button=3)
     assert desk.window.selected == ""
     assert "running since" in desk.window.text
+
+
+def test_stale(site: Site) -> None:
+    """What would come out differently now is marked on the map; the panel has the reasons."""
+    states(site)
+    site.record("facetselfcal", "facet_patch_0", (2000, 1500), results={"verdict": GOOD}, stale=("x changed",))
+    desk = Desk(site)
+    assert "0 ↻" in {text.get_text() for text in desk.figure.axes[0].texts}
+    assert "stale because x changed" in desk.window.text
+    desk.click(*PLACES["facet_patch_0"])
+    assert "facetselfcal (stale)" in desk.window.text
+    assert "because\n   x changed" in desk.window.text
 
 
 def test_patches_lie_above_facets(site: Site) -> None:

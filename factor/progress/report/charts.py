@@ -13,7 +13,7 @@ from factor.progress.estimate import moment
 from factor.progress.model import Operation
 from factor.progress.report.markup import Markup, element, joined
 from factor.progress.report.states import anchor
-from factor.progress.words import duration, size
+from factor.progress.words import cut, duration, size
 from factor.state.records import Record, StepRecord
 from factor.workspace import FIELD
 
@@ -71,7 +71,7 @@ def timeline(operations: Sequence[Operation], records: Iterable[Record]) -> Mark
         lanes.setdefault(operation.direction, []).append(_bar(operation, clock, begin, end))
     rows = []
     for number, (name, bars) in enumerate(lanes.items()):
-        label = element("text", _cut(name), x=_LEFT - 6, y=11, class_="name")
+        label = element("text", cut(name, _NAME_WIDTH), x=_LEFT - 6, y=11, class_="name")
         link = label if name == FIELD else element("a", label, href=f"#{anchor(name)}")
         rows.append(element("g", link, *bars, transform=f"translate(0 {number * _LANE + 4:.1f})"))
     height = len(lanes) * _LANE + 8
@@ -81,10 +81,6 @@ def timeline(operations: Sequence[Operation], records: Iterable[Record]) -> Mark
         aria_label="Timeline of the operations",
     )  # fmt: skip
     return joined(_load(list(records), clock), element("div", drawing, class_="wide"))
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
 
 
 def _span(operation: Operation) -> tuple[float, float]:
@@ -226,5 +222,5 @@ def _noise_lane(row: NoiseRow, number: int, calibrator: float, facet: float) -> 
         told = f"{row.name}: facet's image {row.facet_ratio:.2f} of the expected noise"
         d = f"M{facet - 5:.1f} {y + 4:.1f}h10l-5 -9z"
         dots.append(element("path", element("title", told), d=d, class_="facet-dot"))
-    label = element("text", _cut(row.name), x=_LEFT - 6, y=y + 4, class_="name")
+    label = element("text", cut(row.name, _NAME_WIDTH), x=_LEFT - 6, y=y + 4, class_="name")
     return element("g", element("a", label, href=f"#{anchor(row.name)}"), *dots)

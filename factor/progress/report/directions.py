@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from factor.products.verdict import Check, Verdict
@@ -18,7 +18,7 @@ from factor.progress.report.states import anchor, mark, state_class
 from factor.progress.words import standing
 
 
-def section(direction: Direction, shares: Sequence[Share]) -> Markup:
+def section(direction: Direction, shares: Sequence[Share], stale: Mapping[str, Sequence[str]]) -> Markup:
     """All that is known of a direction.
 
     Parameters
@@ -26,6 +26,8 @@ def section(direction: Direction, shares: Sequence[Share]) -> Markup:
     direction : Direction
     shares : sequence of Share
         What its operations have left.
+    stale : mapping of str to sequence of str
+        Its stale operations, with the reasons.
     """
     planned = direction.planned
     facts = [f"RA {planned.ra_deg:.4f}°, Dec {planned.dec_deg:+.4f}°"]
@@ -42,6 +44,8 @@ def section(direction: Direction, shares: Sequence[Share]) -> Markup:
         "section",
         element("h3", f"{direction.name} ", stands),
         element("p", ", ".join(facts), ". ", element("a", "↑ map", href="#field"), class_="note"),
+        *(element("p", f"{operation} is stale because {'; '.join(why)}", class_="bad")
+          for operation, why in stale.items()),
         *(_share(share, alone=len(shares) == 1) for share in shares),
         id=anchor(direction.name), class_="direction",
     )  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factor.directions.geometry import to_plane
+from factor.progress.looks import STALE_SIGN, short_names
 from factor.progress.model import Direction, Progress
 from factor.progress.report.markup import Content, Markup, element, joined
 from factor.progress.report.states import anchor, mark, state_class
@@ -63,11 +64,16 @@ def field_map(progress: Progress) -> Markup | None:
     near = [direction for direction in known if _is_near(direction, centre, max(radius))]
     frame = _frame(near, centre, radius)
     names = short_names([direction.name for direction in progress.directions])
+    for direction in near:
+        if progress.stale_in(direction.name):
+            names[direction.name] += f" {STALE_SIGN}"
     facets = [_facet(frame, direction, names[direction.name]) for direction in near]
     middle = (_WIDTH / 2, frame.height / 2)
     drawing = element(
         "svg",
         element("title", "Map of the field, north up and east left"),
+        element("defs", element("pattern", element("path", d="M-2 2l4 -4M0 10l10 -10M8 12l4 -4"), id="hatch",
+                                width=10, height=10, patternUnits="userSpaceOnUse")),
         *(facet for facet in facets),
         element("ellipse", cx=middle[0], cy=middle[1], rx=radius[0] * frame.scale, ry=radius[1] * frame.scale,
                 class_="field"),
@@ -77,14 +83,6 @@ def field_map(progress: Progress) -> Markup | None:
     )  # fmt: skip
     far = [direction for direction in known if direction not in near]
     return joined(drawing, _beside(far, centre))
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Names without what all of one kind have in common, for where there is little room."""
-    numbered = [name for name in names if name.rpartition("_")[2].isdigit()]
-    begins = {name.rpartition("_")[0] for name in numbered}
-    begin = len(begins.pop()) + 1 if len(begins) == 1 and len(numbered) > 1 else 0
-    return {name: name[begin:] if begin and name in numbered else name for name in names}
 
 
 def _is_near(direction: Direction, centre: Point, radius: float) -> bool:
@@ -110,15 +108,17 @@ def _facet(frame: _Frame, direction: Direction, label: str) -> Markup:
     room = math.sqrt(_area(points))
     size = max(6.0, min(15.0, room / 5.5, 1.6 * room / max(len(label), 3)))
     told = standing(direction)
-    kind = " patch" if planned.is_patch else ""
+    classes = f"facet {state_class(direction)}{' patch' if planned.is_patch else ''}"
+    corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
     flux = f", {planned.flux_jy:.3g} Jy" if planned.flux_jy else ""
     return element(
         "a",
         element("title", f"{direction.name}: {told}{flux}"),
-        element("polygon", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in points)),
+        element("polygon", points=corners),
+        element("polygon", points=corners, class_="hatch") if "hatched" in classes else None,
         element("circle", cx=x, cy=y, r=2.0, class_="calibrator"),
         element("text", label, x=x, y=y - 5, font_size=size),
-        href=f"#{anchor(direction.name)}", class_=f"facet {state_class(direction)}{kind}",
+        href=f"#{anchor(direction.name)}", class_=classes,
         aria_label=f"{direction.name}: {told}",
     )  # fmt: skip
 

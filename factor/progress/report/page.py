@@ -95,13 +95,17 @@ def _page(workspace: Workspace, progress: Progress, records: Sequence[Record], a
     now = time.time()
     journal = read_journal(workspace)
     noises = [directions.noise_of(d, own) for d, own in zip(progress.directions, shares, strict=True)]
-    told = [directions.section(d, own) for d, own in zip(progress.directions, shares, strict=True)]
+    told = [
+        directions.section(d, own, progress.stale_in(d.name))
+        for d, own in zip(progress.directions, shares, strict=True)
+    ]
     body = joined(
         element("a", "to the field", href="#field", class_="skip"),
         sections.head(progress, now),
         element(
             "main",
             sections.failures(progress, tails_of(workspace, progress.failures)),
+            sections.stale_section(progress),
             sections.field_section(progress, now),
             _mosaic(mosaic_shares, by_key, journal),
             _noise(progress, noises),

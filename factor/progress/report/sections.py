@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from factor.progress.model import Direction, Failure, Operation, Progress
+from factor.progress.looks import STALE_SIGN, counted
+from factor.progress.model import Failure, Operation, Progress
 from factor.progress.report.fieldmap import field_map
 from factor.progress.report.gather import Share, order
 from factor.progress.report.markup import Content, Markup, element, joined
-from factor.progress.report.states import RUN_STATES, STATES, anchor, class_of, mark, state_class
+from factor.progress.report.states import RUN_STATES, anchor, class_of, mark, state_class
+from factor.progress.text import stale_lines
 from factor.progress.words import (
     clock,
     duration,
@@ -143,12 +144,30 @@ def _failure(failure: Failure, tails: Mapping[str, str]) -> Markup:
     )
 
 
+def stale_section(progress: Progress) -> Markup | None:
+    """What is done and would come out differently now, and why."""
+    lines = stale_lines(progress)
+    if not lines:
+        return None
+    told = (
+        "Done, but would come out differently now. The next run does it again, or says that it keeps it; "
+        "then runfactor -r DIRECTION has it done again."
+    )
+    return element(
+        "section",
+        element("h2", "Stale"),
+        element("p", told),
+        element("ul", *(element("li", line) for line in lines)),
+        id="stale",
+    )
+
+
 def field_section(progress: Progress, now: float) -> Markup:
     """The map, how far it is, and what runs."""
     drawing = field_map(progress)
     left = [drawing or element("p", "The facets are not known.", class_="note")]
     if drawing is not None:
-        left.append(_legend(progress.directions))
+        left.append(_legend(progress))
     right = [_tallies(progress), _resources(progress)]
     if progress.running:
         right.insert(0, _running(progress.running, now))
@@ -160,13 +179,19 @@ def field_section(progress: Progress, now: float) -> Markup:
     )
 
 
-def _legend(directions: Sequence[Direction]) -> Markup:
-    counts = Counter(state_class(direction) for direction in directions)
+def _legend(progress: Progress) -> Markup:
     items = [
-        element("li", element("span", class_=f"swatch {name}"), f"{status}: {counts[name]}")
-        for status, name in ((status, class_of(status)) for status in STATES)
-        if counts[name]
+        element("li", element("span", class_=f"swatch {class_of(state)}"), f"{state}: {count}")
+        for state, count in counted(progress.directions).items()
+        if count
     ]
+    hatched = [name for name in map(state_class, progress.directions) if "hatched" in name]
+    if hatched:
+        swatch = element("span", class_=f"swatch {hatched[0]}")
+        items.append(element("li", swatch, f"imaged without good solutions of its own: {len(hatched)}"))
+    stale = {found.direction for found in progress.stale}
+    if stale:
+        items.append(element("li", f"{STALE_SIGN} stale: {len(stale)}"))
     return element("ul", *items, class_="legend")
 
 
@@ -202,7 +227,7 @@ def _resources(progress: Progress) -> Markup:
     rows.append(["disk, free now", size(usage.disk_free_bytes)])
     if progress.bands:
         rows.append(["input", f"{progress.bands} bands, {progress.chunks} time chunks"])
-    return joined(element("h3", "Resources"), table(("what", ""), rows))
+    return joined(element("h3", "Resources"), table(("resource", ""), rows))
 
 
 def directions_table(progress: Progress) -> Markup | None:
@@ -212,13 +237,18 @@ def directions_table(progress: Progress) -> Markup | None:
     columns = [tally.operation for tally in progress.tallies]
     rows: list[list[Content]] = []
     for direction in progress.directions:
-        states = [_CELLS.get(direction.operations.get(column, ""), "") for column in columns]
+        stale = progress.stale_in(direction.name)
+        states = [
+            "stale" if column in stale else _CELLS.get(direction.operations.get(column, ""), "")
+            for column in columns
+        ]
         rows.append([
             element("a", direction.name, href=f"#{anchor(direction.name)}"),
             badge(f"{mark(direction)} {standing(direction)}", state_class(direction)),
             str(direction.group or "–"),
             f"{direction.planned.flux_jy:.3g}" if direction.planned.flux_jy else "",
-            *(element("span", state, class_="bad") if state == "FAILED" else state for state in states),
+            *(element("span", state, class_="bad") if state in ("FAILED", "stale") else state
+              for state in states),
         ])  # fmt: skip
     return table(("direction", "status", "group", "flux (Jy)", *columns), rows)
 

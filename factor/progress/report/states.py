@@ -1,23 +1,11 @@
-"""Colours, marks and addresses of directions, the same in the map, the table and the sections."""
+"""Classes and addresses of directions, the same in the map, the table and the sections."""
 
 from __future__ import annotations
 
 import re
 
-from factor.progress.fieldmap import LOOKS, state_of
+from factor.progress.looks import LOOKS, look_of, state_of
 from factor.progress.model import Direction, RunState
-from factor.progress.words import is_bad
-
-#: Marks for those who see no colours, by the beginning of a state's name.
-_MARKS = {
-    "unprocessed": "·",
-    "processing": "▶",
-    "interrupted": "‖",
-    "error": "✖",
-    "selfcal failed": "✖",
-    "selfcal OK": "✔",
-    "image": "✔",
-}
 
 
 def class_of(state: str) -> str:
@@ -35,32 +23,20 @@ RUN_STATES: dict[RunState, tuple[str, str]] = {
     "killed": ("NOT RUNNING", class_of("error")),
 }
 
-#: All states of a direction that have a colour, in their order.
-STATES: tuple[str, ...] = tuple(LOOKS)
-
-
 def anchor(name: str) -> str:
     """The identifier of a direction's section; different names give different ones."""
     return "d-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found.group()):x}.", name)
 
 
-def shown_state(direction: Direction) -> str:
-    """The state that colours a direction: as in the window, but a failed calibration is never hidden."""
-    if direction.status == "imaged" and is_bad(direction):
-        return "selfcal failed"
-    state = state_of(direction)
-    return state if state in LOOKS else STATES[-1]
-
-
 def state_class(direction: Direction) -> str:
-    """The class that colours a direction."""
-    return class_of(shown_state(direction))
+    """The classes that colour a direction, and hatch it."""
+    look, state = look_of(direction), state_of(direction)
+    return class_of(state) + (" hatched" if look.hatch != LOOKS[state].hatch else "")
 
 
 def mark(direction: Direction) -> str:
     """A sign for how a direction stands."""
-    state = shown_state(direction)
-    return next(sign for begin, sign in _MARKS.items() if state.startswith(begin))
+    return look_of(direction).sign
 
 
 def colours() -> str:

@@ -1,4 +1,4 @@
-"""Colours of the map."""
+"""Colours and names of facets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from factor.progress.fieldmap import LOOKS, label_of
+from factor.progress.looks import LOOKS, short_names
 
 #: Full colour blindness of three kinds, on linear RGB: Machado, Oliveira & Fernandes 2009, IEEE
 #: Trans. Visualization and Computer Graphics 15, 1291, table 1.
@@ -43,7 +43,8 @@ def test_colours_can_be_told_apart(blindness: str) -> None:
 
 
 def test_labels() -> None:
-    """Factor's own names become numbers; long names of others are cut."""
-    assert label_of("facet_patch_12", full=False) == "12"
-    assert label_of("3C_295_and_its_neighbour", full=False) == "3C_295_an…"
-    assert label_of("3C_295_and_its_neighbour", full=True) == "3C_295_and_its_neighbour"
+    """On a map there is room for what tells a facet from the others, unless full names are asked for."""
+    names = ["facet_patch_1", "facet_patch_12", "3C_295_and_its_neighbour"]
+    assert list(short_names(names).values()) == ["1", "12", "3C_295_an…"]
+    assert list(short_names(names, full=True).values()) == names
+    assert list(short_names(["a_1", "b_1"]).values()) == ["a_1", "b_1"]

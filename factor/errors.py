@@ -63,15 +63,17 @@ class StepError(FactorError):
         The log file that has everything the tool said.
     command : str
         The command to paste into a shell (empty for a step in Python).
+    hint : str
+        What helps, where the cause is well known.
     """
 
-    def __init__(self, step: str, message: str, log: str = "", command: str = "") -> None:
+    def __init__(self, step: str, message: str, log: str = "", command: str = "", hint: str = "") -> None:
         lines = [f"step '{step}' failed: {message}"]
         if log:
             lines.append(f"  log: {log}")
         if command:
             lines.append(f"  to try it by hand:\n{command}")
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(lines), hint)
         self.step = step
         self.reason = message
         self.log = log
@@ -79,8 +81,14 @@ class StepError(FactorError):
 
     @property
     def parts(self) -> dict[str, str]:
-        """Step, the tool's own error, log and command."""
-        return {"step": self.step, "message": self.reason, "log": self.log, "command": self.command}
+        """Step, the tool's own error, log, command, and what helps."""
+        return {
+            "step": self.step,
+            "message": self.reason,
+            "log": self.log,
+            "command": self.command,
+            "hint": self.hint,
+        }
 
 
 class Interrupted(FactorError):

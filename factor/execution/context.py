@@ -26,6 +26,7 @@ from factor.state.store import StateStore
 from factor.tools import runner
 from factor.tools.command import Command
 from factor.tools.environment import Tools
+from factor.tools.watchers import advice
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.steps")
@@ -282,28 +283,28 @@ class Context:
             with _calls:
                 call.function(**call.arguments)
         except FactorError as error:
-            raise StepError(step.name, str(error), str(self.out_log)) from error
+            raise _failed(step, str(error), self.out_log) from error
         except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
             # A full disk, or data of which nothing can be made: this direction's failure only.
             self.err_log.parent.mkdir(parents=True, exist_ok=True)
             with self.err_log.open("a") as log_file:
                 traceback.print_exception(error, file=log_file)
-            raise StepError(step.name, str(error), str(self.err_log)) from error
+            raise _failed(step, str(error), self.err_log) from error
         missing = [str(path) for path in step.outputs if not path.exists()]
         if missing:
-            raise StepError(step.name, f"it left no {', '.join(missing)}", str(self.out_log))
+            raise _failed(step, f"it left no {', '.join(missing)}", self.out_log)
         memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return time.thread_time() - before, memory_mb
 
     def _command(self, step: Step, command: Command) -> tuple[float, float]:
-        result = runner.run(command, self.out_log, self.err_log)
+        result = runner.run(command, self.out_log, self.err_log, step.name)
         self._log_command(step, result)
         if result.error:
             for path in step.outputs:
                 _delete(path)
             if runner.stopping():
                 raise Interrupted("the run is being stopped")
-            raise StepError(step.name, result.error, str(self.out_log), command.paste())
+            raise _failed(step, result.error, self.out_log, command.paste())
         return result.cpu_s, result.peak_memory_mb
 
     def _log_command(self, step: Step, result: runner.Result) -> None:
@@ -321,6 +322,10 @@ class Context:
 def now() -> str:
     """The time as records hold it: ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _failed(step: Step, message: str, log_file: Path, command: str = "") -> StepError:
+    return StepError(step.name, message, str(log_file), command, advice(message))
 
 
 def _new_record(operation: str, direction: str) -> Record:

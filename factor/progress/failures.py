@@ -49,11 +49,11 @@ def _failed(record: Record, again: str) -> Failure:
     parts = record.failure
     # Records of earlier versions have the text alone.
     message = parts.get("message") or record.error
-    remedy = parts.get("hint") or (
-        f"when the cause is gone, run again: {again} (it goes on with this step)"
-        if parts.get("step")
-        else f"when the cause is gone, run again: {again}"
-    )
+    remedy = parts.get("hint", "")
+    if parts.get("step"):
+        first = f"{remedy}; then" if remedy else "when the cause is gone,"
+        remedy = f"{first} run again: {again} (it goes on with this step)"
+    remedy = remedy or f"when the cause is gone, run again: {again}"
     return Failure(
         direction=record.direction,
         operation=record.operation,

@@ -44,7 +44,7 @@ def _die_with_parent(argv: tuple[str, ...]) -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", *argv] if setpriv else list(argv)
 
 
-def run(command: Command, out_log: Path, err_log: Path) -> Result:
+def run(command: Command, out_log: Path, err_log: Path, title: str = "") -> Result:
     """Run a command to its end, its output appended to the logs.
 
     Parameters
@@ -53,6 +53,8 @@ def run(command: Command, out_log: Path, err_log: Path) -> Result:
         What to run.
     out_log, err_log : Path
         Files that take its standard output and error.
+    title : str
+        What it does, for whoever reads the log.
 
     Returns
     -------
@@ -68,15 +70,17 @@ def run(command: Command, out_log: Path, err_log: Path) -> Result:
     started = time.time()
     try:
         with own[0].open("a+", errors="replace") as out, own[1].open("a+", errors="replace") as err:
-            out.write(f"\n$ {command.paste()}\n")
+            out.write(f"\n# {time.strftime('%Y-%m-%d %H:%M:%S')}  {title or command.tool}\n")
+            out.write(f"$ {command.paste()}\n")
             out.flush()
             mark = out.tell()
             returncode, cpu_s, memory_mb = _wait(command, out, err)
             tail = _tail(err, 0) + _tail(out, mark)
+            error = _judge(command, returncode, tail)
+            out.write(f"# {f'FAILED ({error})' if error else 'done'} after {time.time() - started:.1f} s\n")
     finally:
         for path, log in zip(own, (out_log, err_log), strict=True):
             _move_into(path, log)
-    error = _judge(command, returncode, tail)
     return Result(command, returncode, started, time.time() - started, cpu_s, memory_mb, error)
 
 

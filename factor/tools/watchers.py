@@ -21,6 +21,18 @@ _REASONS = {
     ),
 }
 
+#: What helps where the cause of a failure is well known.
+_ADVICE = (
+    (r"no space left|quota exceeded",
+     "a disk is full: make room where dir_working, dir_local and dir_local_selfcal are"),
+    (r"ended by SIGKILL|bad_alloc|cannot allocate memory|out of memory",
+     "most likely memory ran out (dmesg tells): lower wsclean_fmem or ndir_per_node"),
+    (r"ended by SIG(SEGV|ABRT|ILL|BUS)",
+     "the tool itself crashed: run its command by hand, and try another version of the tool"),
+    (r"too many open files", "allow more open files: ulimit -n 8192"),
+    (r"permission denied|read-only file system", "Factor must be allowed to write there"),
+)  # fmt: skip
+
 _NOISE = re.compile(r"An exception occur|^Traceback|^\s*File \"")
 
 
@@ -41,3 +53,14 @@ def last_error(tool: str, lines: Sequence[str]) -> str:
             if match and match.group(1).strip():
                 return match.group(1).strip()
     return useful[-1].strip() if useful else "it said nothing"
+
+
+def advice(error: str) -> str:
+    """What helps against a failure; empty where its cause is not well known.
+
+    Parameters
+    ----------
+    error : str
+        The tool's or the system's own error.
+    """
+    return next((help_ for cause, help_ in _ADVICE if re.search(cause, error, re.IGNORECASE)), "")

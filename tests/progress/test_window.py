@@ -128,13 +128,13 @@ def test_clicks_select_and_deselect(site: Site) -> None:
 def test_stale(site: Site) -> None:
     """What would come out differently now is marked on the map; the panel has the reasons."""
     states(site)
-    site.record("facetselfcal", "facet_patch_0", (2000, 1500), results={"verdict": GOOD}, stale=("x changed",))
+    site.record("facetselfcal", "facet_patch_0", (2000, 1500), results={"verdict": GOOD}, stale=("x is new",))
     desk = Desk(site)
     assert "0 ↻" in {text.get_text() for text in desk.figure.axes[0].texts}
-    assert "stale because x changed" in desk.window.text
+    assert "stale because x is new" in desk.window.text
     desk.click(*PLACES["facet_patch_0"])
     assert "facetselfcal (stale)" in desk.window.text
-    assert "because\n   x changed" in desk.window.text
+    assert "because\n   x is new" in desk.window.text
 
 
 def test_patches_lie_above_facets(site: Site) -> None:

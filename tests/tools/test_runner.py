@@ -45,6 +45,18 @@ def test_logs_are_appended(shell: Shell, logs: tuple[Path, Path]) -> None:
     assert text.count("\n$ env ") == 2
 
 
+def test_log_tells_what_was_done(shell: Shell, logs: tuple[Path, Path]) -> None:
+    """Whoever reads the log finds time, step and fate of each command."""
+    runner.run(shell("echo fine"), *logs, "solve chunk 1")
+    runner.run(shell("echo RuntimeError: broken >&2; exit 1"), *logs, "solve chunk 2")
+    first, second = (part.splitlines() for part in logs[0].read_text().split("\n\n"))
+    assert first[-1].startswith("# done after ")
+    assert second[0].endswith("  solve chunk 2")
+    assert second[0].startswith("# 20")
+    assert second[-1].startswith("# FAILED (")
+    assert "broken) after " in second[-1]
+
+
 def test_a_failure_beside_it_is_not_its_own(shell: Shell, logs: tuple[Path, Path]) -> None:
     """The solve of one chunk is not thrown away because that of another, in the same log, fails."""
     results: list[runner.Result] = []

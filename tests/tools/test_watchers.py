@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from factor.tools.watchers import fatal_line, last_error
+from factor.tools.watchers import advice, fatal_line, last_error
 
 #: As WSClean 3.1 says it (with one r).
 WSCLEAN = """ == Constructing PSF ==
@@ -58,3 +58,11 @@ def test_silent_tool(tool: str) -> None:
     """A killed tool says nothing: that is said."""
     assert last_error(tool, []) == "it said nothing"
     assert last_error(tool, ["\n", "reading a.ms\n"]) == "reading a.ms"
+
+
+def test_advice() -> None:
+    """What is well known to help is said; nothing is invented for the rest."""
+    assert "make room" in advice("DP3: write failed: No space left on device")
+    assert "wsclean_fmem" in advice("WSClean was ended by SIGKILL: it said nothing")
+    assert "wsclean_fmem" in advice("WSClean: std::bad_alloc")
+    assert advice("DP3: unknown step type") == ""

@@ -47,7 +47,14 @@ setup(
     ],
     extras_require={
         "examples": ["lofarantpos>=0.8"],
-        "tests": ["lofarantpos>=0.8", "mypy>=2.4", "pytest>=9.2", "ruff>=0.17", "sphinx>=9.0"],
+        "tests": [
+            "lofarantpos>=0.8",
+            "mypy>=2.4",
+            "pytest>=9.2",
+            "pytest-xdist>=3.8",
+            "ruff>=0.17",
+            "sphinx>=9.0",
+        ],
         # The window of checkfactor, where Python has no Tk.
         "window": ["PySide6-Essentials>=6.12"],
     },

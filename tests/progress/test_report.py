@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from factor.cli import checkfactor
-from factor.products.images import SkyGrid, write_image
 from factor.progress.reading import Reader
 from factor.progress.report.drawing import draw_image
 from factor.progress.report.markup import Markup, element
 from factor.progress.report.page import write_report
-from factor.state.plan import PlannedDirection
 from tests.progress.conftest import BAD, GOOD, Site
+from tests.progress.hundred import hundred, make_image, with_pictures
 from tests.progress.page import Page, sound
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -29,25 +27,6 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 def report(site: Site, folder: Path) -> Page:
     reader = Reader(site.workspace)
     return sound(write_report(site.workspace, reader.read(), reader.records, folder))
-
-
-def make_image(path: Path, *, peak: float = 1.0, size: int = 48) -> None:
-    """Noise of 1 mJy and a source in the middle."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = np.random.default_rng(1).normal(0.0, 1e-3, (size, size)).astype(np.float32)
-    data[size // 2, size // 2] = peak
-    header = SkyGrid(217.5, 52.0, size, size, 60.0).header(144e6)
-    header.update({"BUNIT": "JY/BEAM", "BMAJ": 0.05, "BMIN": 0.05, "BPA": 0.0})
-    write_image(path, data[None, None], header)
-
-
-def with_pictures(site: Site, name: str, cycles: int = 2) -> None:
-    """What a self-calibration leaves."""
-    folder = site.workspace.products("facetselfcal", name)
-    kinds = [*(f"wsclean_image{k:02d}" for k in range(cycles)), "wsclean_pre-image", "wsclean_post-image"]
-    for kind in kinds:
-        make_image(folder / f"{name}.{kind}.fits")
-    Pillow.new("RGB", (900, 400), "white").save(folder / f"{name}.make_selfcal_plots_tec.png")
 
 
 def test_everything_is_escaped() -> None:
@@ -189,27 +168,6 @@ def test_stale_is_told(site: Site, tmp_path: Path) -> None:
     assert page.text.index("would come out differently now") < page.text.index("Field", 300)
     assert "a ↻" in page.text
     assert "↻ stale: 1" in page.text
-
-
-def hundred(site: Site, *, cycles: int = 2) -> None:
-    """A run with a hundred facets, side by side in rows of ten."""
-    directions = []
-    for k in range(100):
-        ra, dec = 215.0 + 0.4 * (k % 10), 50.0 + 0.25 * (k // 10)
-        square = ((ra, dec), (ra + 0.4, dec), (ra + 0.4, dec + 0.25), (ra, dec + 0.25))
-        directions.append(PlannedDirection(f"facet_patch_{k}", ra + 0.2, dec + 0.12, square, flux_jy=1.0))
-    names = tuple(direction.name for direction in directions)
-    site.plan(names, directions=tuple(directions), groups=(names,))
-    site.pulse(started=4000, outcome="done")
-    for k, name in enumerate(names):
-        site.calibrated(name, (4000 - 30 * k, 3900 - 30 * k))
-        if k == 0:
-            with_pictures(site, name, cycles)
-            continue
-        for path in site.workspace.products("facetselfcal", names[0]).iterdir():
-            link = site.workspace.products("facetselfcal", name) / path.name.replace(names[0], name)
-            link.parent.mkdir(exist_ok=True)
-            link.hardlink_to(path)
 
 
 def test_hundred_facets(site: Site, tmp_path: Path) -> None:

@@ -19,13 +19,17 @@ TITLES: dict[Kind, str] = {
     "gains": "gains",
 }
 
+#: What the names of all plots of solutions have.
+PLOTS = "make_selfcal_plots_"
+
 #: Names of the products after that of the direction, the later ones further on.
 _NAMES: dict[Kind, tuple[str, ...]] = {
     "selfcal": ("wsclean_image*.fits",),
     "facet": ("image_full*.fits",),
     "verify": ("wsclean_pre-image.fits", "wsclean_post-image.fits"),
-    "phases": ("make_selfcal_plots_tec.png", "make_selfcal_plots_fast_phase.png"),
-    "gains": ("make_selfcal_plots_slow_amplitude.png", "make_selfcal_plots_slow_phase.png"),
+    "phases": (f"{PLOTS}tec.png", f"{PLOTS}fast_phase.png"),
+    "gains": (f"{PLOTS}slow_amplitude.png", f"{PLOTS}slow_phase.png",
+              f"{PLOTS}leakage.png"),
 }
 
 
@@ -68,3 +72,39 @@ def products_of(workspace: Workspace, direction: Direction, kind: Kind) -> tuple
 
 def _in(folder: Path, name: str, kind: Kind) -> tuple[Path, ...]:
     return tuple(path for ending in _NAMES[kind] for path in sorted(folder.glob(f"{name}.{ending}")))
+
+
+def redrawn(workspace: Workspace, direction: Direction, kind: Kind, folder: Path) -> tuple[Path, ...]:
+    """Plots of a direction that are missing, drawn again from its last solutions.
+
+    Parameters
+    ----------
+    workspace, direction, kind
+        As for `products_of`.
+    folder : Path
+        Takes the plots.
+
+    Raises
+    ------
+    FactorError, OSError
+        When the solutions cannot be read.
+    """
+    calibrating = [name for name in direction.completed if name != "facetsub"]
+    found = [solutions_in(workspace.products(name, direction.name)) for name in calibrating]
+    kept = [h5parm for h5parm in found if h5parm is not None]
+    if kind not in ("phases", "gains") or not kept:
+        return ()
+    plots_again(kept[-1], folder / f"{direction.name}.")
+    return _in(folder, direction.name, kind)
+
+
+def solutions_in(folder: Path) -> Path | None:
+    """The solutions that an operation has left."""
+    return next(iter(sorted(folder.glob("combined_solutions*.h5"))), None)
+
+
+def plots_again(h5parm: Path, prefix: Path) -> list[Path]:
+    """Plots of solutions, as a run makes them."""
+    from factor.products.solutionplot import plot_solutions
+
+    return plot_solutions(h5parm, prefix)

@@ -7,13 +7,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from factor.errors import FactorError
 from factor.parset.settings import CheckfactorSettings
 from factor.progress import gui, panel
 from factor.progress.fieldmap import FieldMap, map_wcs
-from factor.progress.gallery import TITLES, Kind, products_of
+from factor.progress.gallery import TITLES, Kind, products_of, redrawn
 from factor.progress.looks import LOOKS, counted
 from factor.progress.model import Direction, Progress
 from factor.progress.pictures import NewFigure, sexagesimal, show_images, show_plots
@@ -129,6 +130,7 @@ class Window:
         self._legend: Any = None
         self._timers: list[Any] = []
         self._helps = False
+        self._drawn = TemporaryDirectory(prefix="checkfactor.")
         top = _MAP[1] + _MAP[3]
         self._name = figure.text(_PANEL, top, "", fontsize=12, fontweight="bold", va="top")
         self._panel = figure.text(_PANEL, top - 0.045, "", fontsize=9, va="top", linespacing=1.3)
@@ -274,7 +276,9 @@ class Window:
         direction = self._find(self.selected)
         if direction is None:
             return "select a facet first: left click"
-        paths = products_of(self._reader.workspace, direction, kind)
+        paths = products_of(self._reader.workspace, direction, kind) or redrawn(
+            self._reader.workspace, direction, kind, Path(self._drawn.name)
+        )
         if not paths:
             return f"{direction.name}: no {TITLES[kind]} yet"
         title = f"{direction.name}: {TITLES[kind]}"

@@ -20,6 +20,7 @@ from factor.products.solutionplot import _numbers, _Panels, _ticks, elapsed_hour
 from factor.products.solutions import (
     AMPLITUDE,
     PHASE,
+    TEC,
     Array,
     Frame,
     Soltab,
@@ -216,6 +217,7 @@ def test_plots_are_made_for_every_soltab(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     tables = {"phase000": phases(rng.normal(size=(30, 4, 3)))}
     tables["amplitude000"] = amplitudes(np.ones((2, 4, 3, 2)))
+    tables["tec000"] = replace(phases(rng.normal(0.0, 0.01, (30, 1, 3))), kind=TEC)
     tables["phase000"].weights[:, :, 2] = 0.0
     tables["phase000"].weights[5:9] = 0.0
     path = tmp_path / "solutions.h5"
@@ -224,6 +226,7 @@ def test_plots_are_made_for_every_soltab(tmp_path: Path) -> None:
     assert {p.name for p in pictures} == {
         "facet_1.make_selfcal_plots_fast_phase.png",
         "facet_1.make_selfcal_plots_slow_amplitude.png",
+        "facet_1.make_selfcal_plots_tec.png",
     }
     assert all(p.read_bytes()[:4] == b"\x89PNG" for p in pictures)
 

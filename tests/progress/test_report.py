@@ -17,9 +17,11 @@ from factor.progress.reading import Reader
 from factor.progress.report.drawing import draw_image
 from factor.progress.report.markup import Markup, element
 from factor.progress.report.page import write_report
+from factor.state.records import StepRecord
 from tests.progress.conftest import BAD, GOOD, Site
 from tests.progress.hundred import hundred, make_image, with_pictures
 from tests.progress.page import Page, sound
+from tests.progress.test_window import write_solutions
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -113,6 +115,19 @@ def test_update_keeps_what_is_shown(site: Site, tmp_path: Path) -> None:
     report(site, folder)
     assert len(list(folder.rglob("*.jpg"))) == len(before)
     assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
+
+
+def test_missing_plots_are_drawn_again(site: Site, tmp_path: Path) -> None:
+    """Where one of the plots that a run has made is gone, all come from the solutions."""
+    site.middle()
+    with_pictures(site, "a")
+    folder = site.workspace.products("facetselfcal", "a")
+    made = tuple(f"results/facetselfcal/a/a.make_selfcal_plots_{kind}.png" for kind in ("tec", "fast_phase"))
+    step = StepRecord("x", made, "", "", 1.0, 1.0)
+    site.record("facetselfcal", "a", (55, 25), steps={"plots": step}, results={"verdict": GOOD})
+    assert "fast phases" not in report(site, tmp_path / "report").text
+    write_solutions(folder / "combined_solutions.h5")
+    assert "fast phases" in report(site, tmp_path / "report").text
 
 
 def test_working_directory_is_only_read(site: Site, tmp_path: Path) -> None:

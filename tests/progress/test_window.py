@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from factor.errors import InputError
 from factor.parset.settings import CheckfactorSettings
 from factor.products.images import SkyGrid, write_image
+from factor.products.solutions import PHASE, Frame, Soltab, write_h5parm
 from factor.progress import gui
 from factor.progress.reading import Reader
 from factor.progress.viewers import Viewers
@@ -224,6 +225,29 @@ def test_keys_show_images_and_plots(site: Site) -> None:
     assert "right click: deselect" in desk.window.text
     desk.key("h")
     assert desk.window.text.startswith("facet_patch_0")
+
+
+def test_missing_plots_are_drawn_again(site: Site) -> None:
+    """Plots that were deleted come from the solutions, and the working directory stays as it is."""
+    states(site)
+    folder = site.workspace.products("facetselfcal", "facet_patch_0")
+    folder.mkdir(parents=True)
+    write_solutions(folder / "combined_solutions.h5")
+    desk = Desk(site)
+    desk.click(*PLACES["facet_patch_0"])
+    desk.key("t")
+    shown, figure = desk.opened.pop()
+    assert shown == "facet_patch_0: TEC and phase solutions"
+    assert len(figure.axes) == 1
+    assert [path.name for path in folder.iterdir()] == ["combined_solutions.h5"]
+
+
+def write_solutions(path: Path) -> None:
+    """Phases of two stations."""
+    times, freqs = 5e9 + 8.0 * np.arange(10), np.array([144e6])
+    values = np.zeros((10, 1, 2))
+    phases = Soltab(PHASE, times, freqs, ("CS001HBA0", "CS002HBA0"), None, values, np.ones_like(values))
+    write_h5parm(path, {"phase000": phases}, Frame("facet_patch_0", 217.5, 52.0, {}))
 
 
 def products(site: Site) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from factor.products.masks import Vertices
+from factor.progress.gallery import PLOTS, plots_again, solutions_in
 from factor.progress.model import Direction, Progress
 from factor.progress.report.drawing import draw_image, noise_of
 from factor.progress.report.pictures import WIDE, Album, Picture, stamp
@@ -82,7 +83,7 @@ def shares_of(
     for operation in sorted(direction.operations, key=order):
         folder = workspace.products(operation, direction.name)
         record = records.get((operation, direction.name))
-        rows = [*_images(folder, direction, record, album), *_plots(folder, _plotted(record), album)]
+        rows = [*_images(folder, direction, record, album), *_plots(folder, _plots_due(record), album)]
         if rows or record is not None:
             shares.append(Share(operation, record, tuple(rows)))
     return shares
@@ -150,32 +151,29 @@ def _facet_image(path: Path, direction: Direction, album: Album) -> Picture | No
     return album.product("facet", path.with_suffix(".png"), WIDE, remake)
 
 
-def _plotted(record: Record | None) -> bool:
-    """Whether there should be plots of solutions: facetsub keeps a copy of solutions, but no plots."""
-    return record is not None and record.status == "done" and record.operation != "facetsub"
+def _plots_due(record: Record | None) -> int:
+    """How many plots of solutions there should be; facetsub keeps a copy of solutions, but no plots."""
+    if record is None or record.status != "done" or record.operation == "facetsub":
+        return 0
+    made = [path for step in record.steps.values() for path in step.outputs if PLOTS in path]
+    return max(1, len(made))
 
 
-def _plots(folder: Path, due: bool, album: Album) -> list[Row]:
-    """The plots of the solutions; where they are due and missing, they are drawn again."""
-    found = sorted(folder.glob("*make_selfcal_plots_*.png"))
-    kept = [album.product(_plot_title(path), path, WIDE) for path in found]
-    pictures = tuple(picture for picture in kept if picture is not None)
-    if due and not pictures:
-        h5parm = next(iter(sorted(folder.glob("combined_solutions*.h5"))), None)
-        pictures = tuple(_plots_again(h5parm, album)) if h5parm is not None else ()
-    return [Row("solutions", pictures)] if pictures else []
-
-
-def _plots_again(h5parm: Path, album: Album) -> list[Picture]:
-    from factor.products.solutionplot import plot_solutions
-
-    paths = album.several(h5parm, lambda prefix: plot_solutions(h5parm, prefix))
-    drawn = [album.made(_plot_title(path), path, WIDE) for path in paths]
-    return [picture for picture in drawn if picture is not None]
+def _plots(folder: Path, due: int, album: Album) -> list[Row]:
+    """The plots of the solutions; where one is missing, all are drawn again."""
+    found = sorted(folder.glob(f"*{PLOTS}*.png"))
+    pictures = [album.product(_plot_title(path), path, WIDE) for path in found]
+    shown = [picture for picture in pictures if picture is not None]
+    h5parm = solutions_in(folder)
+    if len(shown) < due and h5parm is not None:
+        paths = album.several(h5parm, lambda prefix: plots_again(h5parm, prefix))
+        pictures = [album.made(_plot_title(path), path, WIDE) for path in sorted(paths)]
+        shown = [picture for picture in pictures if picture is not None] or shown
+    return [Row("solutions", tuple(shown))] if shown else []
 
 
 def _plot_title(path: Path) -> str:
-    kind = path.stem.rpartition("make_selfcal_plots_")[2]
+    kind = path.stem.rpartition(PLOTS)[2]
     return _PLOTS.get(kind.rstrip("_"), kind.replace("_", " "))
 
 

@@ -74,9 +74,9 @@ def plot_solutions(h5parm: Path, prefix: Path) -> list[Path]:
 def _plot(soltab: Soltab, title: str, path: Path) -> None:
     soltab = _at_middle_frequency(soltab)
     heading = f"{title} at {soltab.freqs[0] / 1e6:.1f} MHz"
-    if soltab.kind == PHASE:
+    if soltab.kind in (PHASE, TEC):
         reference = choose_reference(soltab)
-        soltab = rereference(soltab, reference)
+        soltab = rereference(soltab, reference) if soltab.kind == PHASE else _less_tec_of(soltab, reference)
         heading += f", relative to {reference}"
     hours = elapsed_hours(soltab)
     width = max(float(hours[-1]), 0.1)
@@ -89,6 +89,16 @@ def _plot(soltab: Soltab, title: str, path: Path) -> None:
     _label_panels(figure, panels, soltab.ants, np.asarray(good.any(axis=(0, 2))))
     _decorate(figure, heading, soltab)
     save_figure(figure, path, dpi=80)
+
+
+def _less_tec_of(soltab: Soltab, station: str) -> Soltab:
+    """TEC minus that of one station, which is interpolated where it is flagged: its zero is unknown."""
+    index = soltab.ants.index(station)
+    good = soltab.good[:, 0, index]
+    if not good.any():
+        return soltab
+    own = np.interp(soltab.times, soltab.times[good], soltab.values[good, 0, index])
+    return replace(soltab, values=soltab.values - own[:, None, None])
 
 
 def elapsed_hours(soltab: Soltab) -> Array:

@@ -66,11 +66,11 @@ def plot_image(
     axes = figure.add_axes((0.13, 0.1, 0.7, 0.82), projection=wcs)
     shown = _show(axes, data, noise)
     _label_axes(axes, title or image.path.stem)
-    _draw_beam(axes, image)
+    draw_beam(axes, image, _step(image))
     if outline is not None:
-        _draw_outline(axes, wcs, outline, "")
+        draw_outline(axes, wcs, outline)
     for name, vertices in (outlines or {}).items():
-        _draw_outline(axes, wcs, vertices, name)
+        draw_outline(axes, wcs, vertices, name)
     colour_bar(figure, shown, (0.845, 0.1, 0.025, 0.82), _unit(image))
     save_figure(figure, path_png)
 
@@ -102,9 +102,9 @@ def compare_images(
         axes = figure.add_axes((0.06 + 0.44 * i, 0.09, 0.42, 0.83), projection=wcs)
         shown = _show(axes, data, noise if noise is not None else noises[1])
         _label_axes(axes, f"{title}: noise {1e3 * noises[i]:.3g} mJy/beam", bare_left=i > 0)
-        _draw_beam(axes, image)
+        draw_beam(axes, image, _step(image))
         for name, vertices in facets.items():
-            _draw_outline(axes, wcs, vertices, name)
+            draw_outline(axes, wcs, vertices, name)
     colour_bar(figure, shown, (0.927, 0.09, 0.012, 0.83), _unit(images[1]))
     save_figure(figure, path_png)
 
@@ -132,7 +132,7 @@ def _decimated(image: Image, noise: float) -> tuple[NDArray[np.float32], WCS]:
     Every cell shows one of its pixels, or its brightest one where that is a source: means
     would wash out the points that most sources are, maxima everywhere would lift the noise.
     """
-    step = math.ceil(max(image.data.shape) / _MOST_PIXELS)
+    step = _step(image)
     if step <= 1:
         return image.data, image.wcs
     ny, nx = (n // step for n in image.data.shape)
@@ -196,14 +196,27 @@ def _label_axes(axes: Any, title: str, *, bare_left: bool = False) -> None:
     axes.coords.grid(color="white", alpha=0.15, linestyle="-", linewidth=0.5)
 
 
-def _draw_beam(axes: Any, image: Image) -> None:
-    """The restoring beam, true to scale, in the lower left corner."""
+def _step(image: Image) -> int:
+    """Pixels along a side for each one that is drawn."""
+    return math.ceil(max(int(n) for n in image.data.shape) / _MOST_PIXELS)
+
+
+def draw_beam(axes: Any, image: Image, step: int = 1) -> None:
+    """The restoring beam, true to scale, in the lower left corner.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    image : Image
+        Has the beam, or none.
+    step : int
+        Pixels of the image for each unit of the axes.
+    """
     from matplotlib.patches import Ellipse
 
     if image.beam is None:
         return
-    ny, nx = image.data.shape
-    scale = 1.0 / math.ceil(max(ny, nx) / _MOST_PIXELS) / image.cellsize_deg
+    scale = 1.0 / step / image.cellsize_deg
     major, minor = image.beam.bmaj_deg * scale, image.beam.bmin_deg * scale
     x, y = (0.03 * axes.get_xlim()[1] + major, 0.03 * axes.get_ylim()[1] + major)
     # A position angle counts from north (up) to east (left): counter-clockwise.
@@ -213,7 +226,8 @@ def _draw_beam(axes: Any, image: Image) -> None:
     axes.add_patch(patch)
 
 
-def _draw_outline(axes: Any, wcs: WCS, vertices: Vertices, name: str) -> None:
+def draw_outline(axes: Any, wcs: WCS, vertices: Vertices, name: str = "") -> None:
+    """A polygon on the sky, and a name in its middle."""
     from shapely import Polygon
 
     sky = np.asarray([*vertices, vertices[0]], dtype=np.float64)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
+from itertools import chain
 
 from factor.progress.model import Direction, Progress
-from factor.progress.text import running, stale_lines, summary
+from factor.progress.text import running, stale_lines, summary, wrap_line
 from factor.progress.words import clock, duration, standing, step_count, step_name
 
 #: Letters in a line.
@@ -121,8 +121,4 @@ def _verdict(direction: Direction) -> list[str]:
 
 def wrapped(lines: Iterable[str]) -> str:
     """Lines of at most `WIDTH` letters; what goes on is set in."""
-    out = []
-    for line in lines:
-        indent = " " * (len(line) - len(line.lstrip()) + 2)
-        out += textwrap.wrap(line, WIDTH, subsequent_indent=indent, drop_whitespace=True) or [""]
-    return "\n".join(out)
+    return "\n".join(chain.from_iterable(wrap_line(line, WIDTH) for line in lines))

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from factor.errors import FactorError
-from factor.products.imageplot import colour_bar, colour_scale
+from factor.products.imageplot import colour_bar, colour_scale, draw_beam, draw_outline
 from factor.products.images import Image, image_noise, read_image
+from factor.products.masks import Vertices
 
 #: Pixels along a side up to which an image is drawn with all of them.
 _MOST_PIXELS = 4096
@@ -24,7 +25,9 @@ _SCREEN = (14.0, 8.0)
 NewFigure = Callable[[str, tuple[float, float]], Any]
 
 
-def show_images(paths: Sequence[Path], title: str, new_figure: NewFigure) -> Any:
+def show_images(
+    paths: Sequence[Path], title: str, new_figure: NewFigure, outline: Vertices = ()
+) -> Any:
     """FITS images side by side, on one scale: that of the least noisy one.
 
     Images with the same pixels zoom and move together.
@@ -36,6 +39,8 @@ def show_images(paths: Sequence[Path], title: str, new_figure: NewFigure) -> Any
         Of the window.
     new_figure : callable
         Makes its figure.
+    outline : sequence of (ra_deg, dec_deg)
+        A polygon to draw: the facet.
 
     Returns
     -------
@@ -67,6 +72,9 @@ def show_images(paths: Sequence[Path], title: str, new_figure: NewFigure) -> Any
         axes.set_xticks([])
         axes.set_yticks([])
         axes.format_coord = partial(_under, image)
+        draw_beam(axes, image)
+        if outline:
+            draw_outline(axes, image.wcs, outline)
     place = {"left": 0.02, "right": 1.0 - 1.1 / figure.get_figwidth(), "bottom": 0.02}
     figure.subplots_adjust(**place, top=1.0 - 0.5 / figure.get_figheight(), wspace=0.04, hspace=0.2)
     colour_bar(figure, shown, (place["right"] + 0.01, 0.05, 0.012, 0.85), "mJy/beam")

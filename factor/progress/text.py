@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+import textwrap
+from collections.abc import Container, Iterable
+from itertools import chain
 
 from factor.progress.model import Direction, Failure, Operation, Progress
 from factor.progress.words import clock, cut, duration, size, standing, step_count, step_name, time_left
@@ -23,7 +25,7 @@ _CELLS = {
 }
 
 
-def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> list[str]:
+def lines_of(progress: Progress, now: float, *, full_names: bool = False, width: int = 0) -> list[str]:
     """A summary, what failed, what runs, and a table of all directions.
 
     Parameters
@@ -34,6 +36,8 @@ def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> lis
         Seconds since 1970.
     full_names : bool
         Whether long names of directions are given in full.
+    width : int
+        Sentences are wrapped at so many letters, commands left away that are longer; 0: neither.
 
     Returns
     -------
@@ -42,15 +46,25 @@ def lines_of(progress: Progress, now: float, *, full_names: bool = False) -> lis
     """
     lines = summary(progress, now)
     for failure in progress.failures[-_FAILURES_SHOWN:]:
-        lines += ["", *_failure(failure)]
+        lines += ["", *_failure(failure, width)]
     more = len(progress.failures) - _FAILURES_SHOWN
     if more > 0:
         lines += ["", f"and {more} earlier failures (--json has all)"]
     if progress.running:
         lines += ["", *(running(operation, now) for operation in progress.running)]
-    lines += ["", *_table(progress, full_names)]
     stale = stale_lines(progress)
-    return [*lines, "", *stale] if stale else lines
+    table, after = _table(progress, full_names), ["", *stale] if stale else []
+    return [*_wrapped(lines, width), "", *table, *_wrapped(after, width)]
+
+
+def _wrapped(lines: Iterable[str], width: int) -> list[str]:
+    return list(chain.from_iterable(wrap_line(line, width) for line in lines)) if width else list(lines)
+
+
+def wrap_line(line: str, width: int) -> list[str]:
+    """Lines of so many letters at most, of which all but the first are set in further."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def stale_lines(progress: Progress) -> list[str]:
@@ -99,14 +113,14 @@ def _usage(progress: Progress) -> str:
     return ", ".join(facts)
 
 
-def _failure(failure: Failure) -> list[str]:
+def _failure(failure: Failure, width: int) -> list[str]:
     where = " ".join(part for part in (failure.operation, failure.direction) if part) or "the run"
     step = f", step '{failure.step}'" if failure.step else ""
     lines = [f"FAILED {where}{step}:"]
     lines += [f"  {line}" for line in failure.message.splitlines()]
     if failure.log:
         lines.append(f"  log: {failure.log}")
-    if failure.command:
+    if failure.command and (not width or len(failure.command) <= width):
         lines += ["  to try it by hand:", failure.command]
     return [*lines, f"  next: {failure.remedy}"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from factor.errors import InputError
@@ -16,20 +17,21 @@ from factor.progress.text import lines_of
 #: Time between two looks, seconds.
 WATCH_S = 5.0
 
-Form = Callable[[Progress], str]
+#: Text of a state, for lines of so many letters (0: of any).
+Form = Callable[[Progress, int], str]
 
 
-def as_text(progress: Progress, *, full_names: bool) -> str:
+def as_text(progress: Progress, width: int, *, full_names: bool) -> str:
     """A summary and a table."""
-    return "\n".join(lines_of(progress, time.time(), full_names=full_names)) + "\n"
+    return "\n".join(lines_of(progress, time.time(), full_names=full_names, width=width)) + "\n"
 
 
-def as_json(progress: Progress, *, indent: int | None) -> str:
+def as_json(progress: Progress, _width: int, *, indent: int | None) -> str:
     """One JSON document; without an indent on one line."""
     return json.dumps(progress.to_json(), indent=indent, default=str) + "\n"
 
 
-def as_page(reader: Reader, folder: Path, progress: Progress) -> str:
+def as_page(reader: Reader, folder: Path, progress: Progress, _width: int) -> str:
     """The page of a report, which is written."""
     from factor.progress.report.page import write_report
 
@@ -44,12 +46,11 @@ def show(reader: Reader, form: Form) -> None:
     InputError
         When there is none.
     """
-    sys.stdout.write(form(reader.read()))
-    sys.stdout.flush()
+    _write(form(reader.read(), 0))
 
 
 def watch(reader: Reader, form: Form, *, in_place: bool) -> None:
-    """Show the state until the run ends.
+    """Show the state until the run ends, or the user stops it with Ctrl-C.
 
     Parameters
     ----------
@@ -65,39 +66,47 @@ def watch(reader: Reader, form: Form, *, in_place: bool) -> None:
     InputError
         When there is no state; later on, what cannot be read is passed over.
     """
+    states = _states(reader)
+    on_screen = in_place and sys.stdout.isatty()
+    try:
+        if on_screen:
+            _in_place(states, form)
+        else:
+            for progress in states:
+                _write(form(progress, 0))
+    except KeyboardInterrupt:
+        pass
+    if on_screen:
+        # The other screen, on which the terminal showed it, is gone.
+        show(reader, form)
+
+
+def _states(reader: Reader) -> Iterator[Progress]:
+    """The state again and again; its last one is that of a run that has ended."""
     progress = reader.read()
-    if in_place and sys.stdout.isatty():
-        progress = _in_place(reader, form, progress)
-    else:
-        while progress.state in ("preparing", "running"):
-            sys.stdout.write(form(progress))
-            sys.stdout.flush()
-            time.sleep(WATCH_S)
-            progress = _again(reader, progress)
-    sys.stdout.write(form(progress))
+    yield progress
+    while progress.state in ("preparing", "running"):
+        time.sleep(WATCH_S)
+        with suppress(InputError):
+            progress = reader.read()
+        yield progress
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
-def _in_place(reader: Reader, form: Form, progress: Progress) -> Progress:
+def _in_place(states: Iterable[Progress], form: Form) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console(file=sys.stdout)
     with Live(console=console, screen=True, auto_refresh=False) as live:
-        while progress.state in ("preparing", "running"):
-            lines = form(progress).splitlines()
-            room = console.size.height
+        for progress in states:
+            width, room = console.size
+            lines = form(progress, width).splitlines()
             if len(lines) > room:
                 lines = [*lines[: room - 1], f"... and {len(lines) - room + 1} more lines"]
             live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
-            time.sleep(WATCH_S)
-            progress = _again(reader, progress)
-    return progress
-
-
-def _again(reader: Reader, before: Progress) -> Progress:
-    try:
-        return reader.read()
-    except InputError:
-        return before

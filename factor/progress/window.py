@@ -285,8 +285,10 @@ class Window:
         program = self._viewers.show(paths)
         if program:
             return f"{title} are shown by {program}"
-        own = show_plots if paths[0].suffix == ".png" else show_images
-        own(paths, title, self._new_figure)
+        if paths[0].suffix == ".png":
+            show_plots(paths, title, self._new_figure)
+        else:
+            show_images(paths, title, self._new_figure, direction.planned.vertices)
         missing = self._viewers.missing(paths[0])
         return f"{title}" + (f" ({missing}, which the parset names, is not installed)" if missing else "")
 

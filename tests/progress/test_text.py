@@ -161,6 +161,30 @@ def test_watching_ends_with_the_run(site: Site, monkeypatch: pytest.MonkeyPatch,
     assert states == ["running", "running", "stopped"]
 
 
+def test_watching_can_be_left(site: Site, monkeypatch: pytest.MonkeyPatch,
+                              capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C is the way out, and no failure."""
+    site.middle()
+    parset = site.workspace.root.parent / "my.parset"
+    parset.write_text(f"[global]\ndir_working = {site.workspace.root}\n")
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("factor.progress.watch.time.sleep", stop)
+    assert checkfactor.main(["--watch", str(parset)]) == 0
+    assert "running since" in capsys.readouterr().out
+
+
+def test_narrow_terminal(site: Site) -> None:
+    """What to do next is not cut off where it is longer than a line; the table keeps its lines."""
+    site.middle()
+    site.calibrated("c", (20, 10), verdict=BAD)
+    lines = lines_of(Reader(site.workspace).read(), site.now, width=60)
+    assert max(len(line) for line in lines[: lines.index("") + 6]) <= 60
+    assert "exit_on_selfcal_failure = False" in " ".join(line.strip() for line in lines)
+
+
 def test_times_of_other_days(site: Site) -> None:
     """A run that began yesterday says so."""
     from factor.progress.words import clock

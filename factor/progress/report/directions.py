@@ -13,9 +13,8 @@ from factor.progress.report.drawing import HIGH, LOW
 from factor.progress.report.gather import Row, Share
 from factor.progress.report.markup import Content, Markup, element, joined
 from factor.progress.report.pictures import Picture
-from factor.progress.report.sections import badge, table
-from factor.progress.report.states import anchor, mark, state_class
-from factor.progress.words import standing
+from factor.progress.report.sections import state_badge, table
+from factor.progress.report.states import anchor
 
 
 def section(direction: Direction, shares: Sequence[Share], stale: Mapping[str, Sequence[str]]) -> Markup:
@@ -39,10 +38,9 @@ def section(direction: Direction, shares: Sequence[Share], stale: Mapping[str, S
         facts.append("the target: not calibrated itself")
     if direction.group:
         facts.append(f"group {direction.group}")
-    stands = badge(f"{mark(direction)} {standing(direction)}", state_class(direction))
     return element(
         "section",
-        element("h3", f"{direction.name} ", stands),
+        element("h3", f"{direction.name} ", state_badge(direction)),
         element("p", ", ".join(facts), ". ", element("a", "↑ map", href="#field"), class_="note"),
         *(element("p", f"{operation} is stale because {'; '.join(why)}", class_="bad")
           for operation, why in stale.items()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from factor.progress.looks import STALE_SIGN, counted
-from factor.progress.model import Failure, Operation, Progress
+from factor.progress.model import Direction, Failure, Operation, Progress
 from factor.progress.report.fieldmap import field_map
 from factor.progress.report.gather import Share, order
 from factor.progress.report.markup import Content, Markup, element, joined
@@ -52,6 +52,11 @@ def _cell(cell: Content) -> Markup:
 def badge(text: str, class_: str) -> Markup:
     """A word on the colour of its state."""
     return element("span", text, class_=f"badge {class_}")
+
+
+def state_badge(direction: Direction) -> Markup:
+    """How a direction stands, on its colour; sign and first word stay together."""
+    return badge(f"{mark(direction)}\u00a0{standing(direction)}", state_class(direction))
 
 
 def command(text: str, label: str = "command") -> Markup:
@@ -244,7 +249,7 @@ def directions_table(progress: Progress) -> Markup | None:
         ]
         rows.append([
             element("a", direction.name, href=f"#{anchor(direction.name)}"),
-            badge(f"{mark(direction)} {standing(direction)}", state_class(direction)),
+            state_badge(direction),
             str(direction.group or "–"),
             f"{direction.planned.flux_jy:.3g}" if direction.planned.flux_jy else "",
             *(element("span", state, class_="bad") if state in ("FAILED", "stale") else state

@@ -13,13 +13,19 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
+    if whole < 600:
+        return _two(whole, 60, ("min", "s"))
     minutes = round(whole / 60)
+    if minutes < 60:
+        return f"{minutes} min"
     if minutes < 24 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    hours = round(whole / 3600)
-    return f"{hours // 24} d {hours % 24} h"
+        return _two(minutes, 60, ("h", "min"))
+    return _two(round(whole / 3600), 24, ("d", "h"))
+
+
+def _two(count: int, ratio: int, units: tuple[str, str]) -> str:
+    more, rest = divmod(count, ratio)
+    return f"{more} {units[0]} {rest} {units[1]}" if rest else f"{more} {units[0]}"
 
 
 def size(n_bytes: float) -> str:

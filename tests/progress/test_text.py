@@ -91,7 +91,7 @@ def test_names(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0.4, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (3599, "60 min"), (4320, "1 h 12 min"),
+    [(0.4, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (300, "5 min"), (3599, "1 h"), (4320, "1 h 12 min"),
      (180000, "2 d 2 h")],
 )
 def test_durations(seconds: float, expected: str) -> None:

@@ -263,13 +263,14 @@ def operations_table(operations: Sequence[Operation]) -> Markup | None:
     rows: list[list[Content]] = []
     for name in sorted({o.operation for o in operations}, key=order):
         own = [o for o in operations if o.operation == name]
+        cpu_s, memory_mb = sum(o.cpu_s for o in own), max(o.peak_memory_mb for o in own)
         rows.append([
             name,
             str(len(own)),
             duration(sum(o.elapsed_s for o in own) / len(own)),
             duration(max(o.elapsed_s for o in own)),
-            duration(sum(o.cpu_s for o in own)),
-            size(max(o.peak_memory_mb for o in own) * 1e6),
+            duration(cpu_s) if cpu_s else "–",
+            size(memory_mb * 1e6) if memory_mb else "–",
         ])  # fmt: skip
     titles = ("operation", "directions", "mean time", "longest", "CPU in all", "memory of a step, at most")
     return table(titles, rows) if rows else None

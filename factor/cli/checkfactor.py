@@ -43,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from factor.progress.reading import Reader
     from factor.workspace import Workspace
 
-    reader = Reader(Workspace(working_directory(arguments.parset)))
+    reader = Reader(Workspace(working_directory(arguments.parset)), arguments.parset)
     asked = arguments.text or arguments.json or arguments.html or arguments.watch
     if not asked and _in_window(reader, arguments):
         return

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from factor.errors import FactorError, InputError
 from factor.products.verdict import Verdict
@@ -45,10 +46,13 @@ class Reader:
     ----------
     workspace : Workspace
         The working directory.
+    parset : Path, optional
+        The run's parset as it is known here; without it, the one that the run was started with.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, parset: Path | None = None) -> None:
         self.workspace = workspace
+        self._parset = str(parset.resolve()) if parset is not None else ""
         self._store = StateStore(workspace)
         self._known: dict[tuple[str, str], tuple[tuple[int, int], Record]] = {}
 
@@ -73,7 +77,8 @@ class Reader:
             raise
         except FactorError as error:
             raise InputError(error.message, error.hint) from error
-        return _Picture(workspace, plan, pulse, held, records, time.time()).progress()
+        parset = self._parset or plan.parset
+        return _Picture(workspace, parset, plan, pulse, held, records, time.time()).progress()
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -146,6 +151,7 @@ class _Picture:
     """Puts together what was read."""
 
     workspace: Workspace
+    parset: str
     plan: Plan
     pulse: Pulse | None
     held: Holder | None
@@ -162,7 +168,7 @@ class _Picture:
         estimated = estimate(self.plan.work, self.begun)
         return Progress(
             root=str(self.workspace.root),
-            parset=self.plan.parset,
+            parset=self.parset,
             state=state,
             message=message,
             started=self._started,
@@ -176,7 +182,7 @@ class _Picture:
             field=tuple(o for group in self.begun.values() for o in group if o.direction == FIELD),
             running=tuple(sorted(running, key=_started)),
             failures=failures_of(
-                self.workspace, self.records, self.plan.parset, message if state == "failed" else ""
+                self.workspace, self.records, self.parset, message if state == "failed" else ""
             ),
             usage=self._usage(),
             estimate=None if state in ("done", "preparing") else estimated,

@@ -76,7 +76,7 @@ def summary(progress: Progress, now: float) -> list[str]:
     """State of the run, how far it is, and what it takes."""
     lines = f"{progress.root}: {_state(progress, now)}".splitlines()
     facts = []
-    if progress.groups:
+    if progress.groups and progress.state != "done":
         facts.append(f"group {progress.group} of {len(progress.groups)}")
     facts += [f"{t.operation} {t.done}/{t.total}" for t in progress.tallies if t.total]
     facts += [f"{o.operation} {o.state}" for o in progress.field if o.operation.startswith("fieldmosaic")]

@@ -300,3 +300,13 @@ def test_a_hundred_facets_in_less_than_a_second(site: Site, monkeypatch: pytest.
         times.append(time.process_time() - begin)
     assert times[0] < 1.0
     assert times[1] < times[0] / 2  # what has not changed is not read again
+
+
+def test_parset_of_a_run_that_was_moved(site: Site, tmp_path: Path) -> None:
+    """What to paste names the parset that is here, not the one of the machine where the run began."""
+    site.plan()
+    site.pulse(started=60, outcome="failed", message="x")
+    site.record("facetselfcal", "a", (30, 20), status="failed", failure={"step": "s", "message": "m"})
+    progress = Reader(site.workspace, tmp_path / "here.parset").read()
+    assert f"runfactor {tmp_path}/here.parset" in progress.failures[0].remedy
+    assert Reader(site.workspace).read().parset == "my.parset"

@@ -29,7 +29,9 @@ def section(direction: Direction, shares: Sequence[Share], stale: Mapping[str, S
         Its stale operations, with the reasons.
     """
     planned = direction.planned
-    facts = [f"RA {planned.ra_deg:.4f}°, Dec {planned.dec_deg:+.4f}°"]
+    facts = ["position not known"]
+    if planned.vertices:
+        facts = [f"RA {planned.ra_deg:.4f}°, Dec {planned.dec_deg:+.4f}°"]
     if planned.flux_jy:
         facts.append(f"calibrator of {planned.flux_jy:.3g} Jy")
     if planned.is_patch:

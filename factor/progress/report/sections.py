@@ -224,6 +224,8 @@ def _tallies(progress: Progress) -> Markup | None:
 def _resources(progress: Progress) -> Markup:
     usage = progress.usage
     rows: list[list[Content]] = [["CPU time", duration(usage.cpu_s)]]
+    if usage.memory_mb:
+        rows.append(["memory, now", size(usage.memory_mb * 1e6)])
     if usage.peak_memory_mb:
         rows.append(["memory, at most", size(usage.peak_memory_mb * 1e6)])
     if usage.peak_disk_bytes:

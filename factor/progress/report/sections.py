@@ -202,11 +202,11 @@ def _legend(progress: Progress) -> Markup:
 
 def _running(operations: Sequence[Operation], now: float) -> Markup:
     rows: list[list[Content]] = [
-        [o.direction, o.operation, step_count(o), step_name(o),
+        [o.direction, ", ".join(part for part in (o.operation, step_count(o), step_name(o)) if part),
          f"{clock(o.started, now)} ({duration(o.elapsed_s)})"]
         for o in operations
     ]  # fmt: skip
-    return joined(element("h3", "Now"), table(("direction", "operation", "step", "", "since"), rows))
+    return joined(element("h3", "Now"), table(("direction", "what", "since"), rows))
 
 
 def _tallies(progress: Progress) -> Markup | None:

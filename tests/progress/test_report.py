@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from factor.cli import checkfactor
 from factor.progress.reading import Reader
@@ -172,6 +173,19 @@ def test_images_share_their_scale(tmp_path: Path) -> None:
     outlined = draw_image(tmp_path / "a.fits", 1e-3, [(217.6, 52.1), (217.4, 52.1), (217.5, 52.2)])
     blue = np.argwhere(np.all(np.asarray(outlined) == (53, 201, 255), axis=2))
     assert blue[:, 0].max() < 216, "north of the centre is above it"
+
+
+def test_beam(tmp_path: Path) -> None:
+    """The beam is drawn to scale, turned from north to east: up and to the left."""
+    make_image(tmp_path / "a.fits", size=400)
+    with fits.open(tmp_path / "a.fits", mode="update") as hdus:
+        hdus[0].header.update({"BMAJ": 40 / 60, "BMIN": 4 / 60, "BPA": 45.0})
+    white = np.argwhere(np.all(np.asarray(draw_image(tmp_path / "a.fits", 1.0)) == 255, axis=2))
+    rows, columns = white.T
+    assert np.ptp(rows) == pytest.approx(40 / 2**0.5, abs=4)
+    assert np.corrcoef(rows, columns)[0, 1] > 0.9
+    assert rows.min() > 300
+    assert columns.max() < 100
 
 
 def test_stale_is_told(site: Site, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from factor.products.images import image_noise, read_image
 from factor.products.masks import Vertices
 
 if TYPE_CHECKING:
+    from astropy.io.fits import Header
     from astropy.wcs import WCS
     from PIL.Image import Image as Bitmap
 
@@ -29,13 +30,13 @@ _OUTLINE = (53, 201, 255)
 
 def noise_of(path: Path) -> float:
     """Noise of an image, in its own unit; well enough for a scale."""
-    data = _pixels(path)
+    data, _ = _read(path)
     step = math.ceil(math.sqrt(data.size / _SAMPLES))
     return image_noise(data[::step, ::step])
 
 
 def draw_image(path: Path, noise: float, outline: Vertices = ()) -> Bitmap:
-    """An image from -3 to 30 times a noise on an arcsinh scale, as in the run's own pictures.
+    """An image from -3 to 30 times a noise on an arcsinh scale, with its beam, as in the run's own pictures.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def draw_image(path: Path, noise: float, outline: Vertices = ()) -> Bitmap:
     """
     from PIL import Image as Pillow
 
-    pixels = _pixels(path)
+    pixels, header = _read(path)
     step = math.ceil(max(pixels.shape) / _MOST)
     data = _reduced(pixels, step)
     colours = _lookup()[_levels(data, noise)]
@@ -61,21 +62,22 @@ def draw_image(path: Path, noise: float, outline: Vertices = ()) -> Bitmap:
     bitmap = Pillow.fromarray(colours[::-1])
     grow = math.ceil(_LEAST / max(data.shape))
     bitmap = bitmap.resize((bitmap.width * grow, bitmap.height * grow), Pillow.Resampling.NEAREST)
+    _draw_beam(bitmap, header, grow / step)
     if outline:
         _draw_outline(bitmap, read_image(path).wcs, outline, grow / step)
     return bitmap
 
 
-def _pixels(path: Path) -> NDArray[np.float32]:
-    """The image alone: coordinates, which few pictures need, take longer to read."""
+def _read(path: Path) -> tuple[NDArray[np.float32], Header]:
+    """The image and its header: coordinates, which few pictures need, take longer to make."""
     from astropy.io import fits
 
     with fits.open(path, memmap=False) as hdus:
-        data = hdus[0].data
+        data, header = hdus[0].data, hdus[0].header
     if data is None or data.ndim < 2:
         raise ValueError(f"{path} holds no image")
     pixels: NDArray[np.float32] = np.asarray(data, dtype=np.float32).reshape(-1, *data.shape[-2:])[0]
-    return pixels
+    return pixels, header
 
 
 def _levels(data: NDArray[np.float32], noise: float) -> NDArray[np.uint8]:
@@ -99,6 +101,25 @@ def _reduced(data: NDArray[np.float32], step: int) -> NDArray[np.float32]:
         np.fmin(low, part, out=low)
     furthest: NDArray[np.float32] = np.where(high >= -low, high, low)
     return furthest
+
+
+def _draw_beam(bitmap: Bitmap, header: Header, scale: float) -> None:
+    """The restoring beam, true to scale, in the lower left corner."""
+    from PIL import ImageDraw
+
+    cell_deg = abs(float(header.get("CDELT2", 0.0)))
+    axes = [0.5 * scale * float(header.get(key, 0.0)) / (cell_deg or 1.0) for key in ("BMAJ", "BMIN")]
+    if not (cell_deg and 0.0 < axes[1] <= axes[0] < 0.1 * bitmap.width):
+        return
+    pa = math.radians(float(header.get("BPA", 0.0)))
+    turn = np.linspace(0.0, 2.0 * np.pi, 33)
+    # From north (up) to east (left); rows are counted from the top.
+    along, across = axes[0] * np.cos(turn), axes[1] * np.sin(turn)
+    margin = 0.02 * bitmap.width + axes[0]
+    x = margin - along * math.sin(pa) - across * math.cos(pa)
+    y = bitmap.height - margin - along * math.cos(pa) + across * math.sin(pa)
+    points = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    ImageDraw.Draw(bitmap).polygon(points, fill="white", outline="black")
 
 
 def _draw_outline(bitmap: Bitmap, wcs: WCS, outline: Vertices, scale: float) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("factor.report")
 
 #: Changed when pictures of the same files look different from then on.
-_LOOK = "1"
+_LOOK = "2"
 #: Width of small pictures, in pixels, and quality of all that are made here.
 SMALL, WIDE = 200, 360
 _SMALL_QUALITY, _QUALITY = 72, 88

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from factor import log, parset
 from factor.cli.common import add_parset, guarded, make_parser, names, not_yet
-from factor.errors import InputError
+from factor.errors import FactorError, InputError, Interrupted
 from factor.workspace import OPERATIONS, Workspace
 
 if TYPE_CHECKING:
@@ -96,7 +96,13 @@ def _run(arguments: argparse.Namespace) -> None:
         logging.getLogger("factor").warning(note)
     from factor import process
 
-    process.run(settings, _options(arguments, reset, reset_ops))
+    try:
+        process.run(settings, _options(arguments, reset, reset_ops))
+    except (InputError, Interrupted):
+        raise
+    except FactorError:
+        logging.getLogger("factor").info("all that failed, with pictures: checkfactor %s", arguments.parset)
+        raise
 
 
 def _make(root: Path) -> None:

@@ -145,7 +145,7 @@ _VERDICT = Section("verdict", "verdict",
     Option("max_flux_change", Kind.FLOAT, 2.0,
            "Factor by which the flux density of the calibrator's model may rise or fall from "
            "the first image to the last.", minimum=1),
-    Option("max_position_shift_beams", Kind.FLOAT, 0.25,
+    Option("max_position_shift_beams", Kind.FLOAT, 0.1,
            "Distance between the calibrator in the first image and in the last one. Phases "
            "can move a source, and do so for a faint one beside a bright one.",
            unit="beams", above=0),

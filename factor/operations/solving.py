@@ -21,7 +21,7 @@ from factor.products.solutions import (
     SLOW_PHASE,
     soltab_names,
 )
-from factor.tools.dp3 import ApplyCal, ChannelRange, DDECal, DP3Run, DP3Step, dp3_command
+from factor.tools.dp3 import ApplyCal, ChannelRange, DDECal, DP3Run, DP3Step, PreFlag, dp3_command
 from factor.tuning.intervals import fast_smoothing_hz
 
 #: What is applied to the data of a direction, in order: leakage where it was solved.
@@ -71,6 +71,8 @@ class Target:
         Of its images.
     settings : CalibrationSettings
         Options of the solves.
+    left_out : tuple of str
+        Stations whose data are not used: they would disturb the solutions of the others.
     """
 
     context: Context
@@ -80,6 +82,7 @@ class Target:
     plan: SolvePlan
     weighting: imageweights.Weighting
     settings: CalibrationSettings
+    left_out: tuple[str, ...] = ()
 
 
 def phases_of(soltabs: tuple[str, ...]) -> tuple[str, ...]:
@@ -279,6 +282,9 @@ def plot(target: Target, solutions: Solutions) -> None:
 
 
 def _solve_step(target: Target, name: str, run: DP3Run) -> Step:
+    if target.left_out:
+        without = PreFlag((("left_out", "baseline", f"[{','.join(target.left_out)}]"),), "left_out")
+        run = replace(run, steps=(without, *run.steps))
     reads = [*run.msin]
     for step in run.steps:
         reads += [step.parmdb] if isinstance(step, ApplyCal) else []

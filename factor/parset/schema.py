@@ -163,9 +163,9 @@ _VERDICT = Section("verdict", "verdict",
     Option("max_gain_scatter", Kind.FLOAT, 0.3,
            "Relative scatter of the slow amplitudes, median of the stations.", above=0),
     Option("max_bad_stations", Kind.FLOAT, 0.3,
-           "Fraction of stations whose phases scatter by more than 1.2 rad, or whose "
-           "amplitudes scatter by more than half of them or differ from those of the other "
-           "stations by more than a factor of two.", minimum=0, maximum=1),
+           "Fraction of stations that have no solutions left, whose phases scatter by more than "
+           "1.2 rad, or whose amplitudes scatter by more than half of them or differ from those "
+           "of the other stations by more than a factor of two.", minimum=0, maximum=1),
     Option("max_facet_residual_rise", Kind.FLOAT, 1.02,
            "Noise within the facet in the residual image of the middle band after the new "
            "model is subtracted, over that before.", above=0),

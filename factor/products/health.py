@@ -34,13 +34,29 @@ def solution_values(path: Path) -> dict[str, float]:
     total = max(1, sum(soltab.values.size for soltab in soltabs.values()))
     phases = np.array(list(phase_scatter(soltabs[FAST_PHASE]).values()))
     values = {"flagged": 1.0 - good / total, "phase_scatter_rad": _median(phases)}
-    senseless = phases > SENSELESS_PHASES_RAD
+    # A station without a number has no solutions left.
+    senseless = ~(phases <= SENSELESS_PHASES_RAD)
     if SLOW_AMPLITUDE in soltabs:
         gains = np.array(list(gain_scatter(soltabs[SLOW_AMPLITUDE]).values()))
         values["gain_scatter"] = _median(gains)
-        senseless |= (gains > SENSELESS_GAINS) | _off_scale(soltabs[SLOW_AMPLITUDE])
+        senseless |= ~(gains <= SENSELESS_GAINS) | _off_scale(soltabs[SLOW_AMPLITUDE])
     values["bad_stations"] = float(senseless.mean())
     return values
+
+
+def stations_without_solutions(path: Path) -> tuple[str, ...]:
+    """The stations of a file that have no good solution in one of its soltabs.
+
+    Their data are flagged when they are corrected.
+    """
+    soltabs = read_soltabs(path).values()
+    dead = {
+        ant
+        for soltab in soltabs
+        for i, ant in enumerate(soltab.ants)
+        if not soltab.good[:, :, i].any()
+    }
+    return tuple(sorted(dead))
 
 
 def _off_scale(amplitude: Soltab) -> Bools:

@@ -89,8 +89,8 @@ CRITERIA: Mapping[str, Criterion] = {
         "scatter of the slow gains", "max_gain_scatter", "",
         "the amplitudes follow the noise", _GAINS),
     "bad_stations": Criterion(
-        "fraction of stations without sense", "max_bad_stations", "",
-        "the solutions of too many stations are random", _PHASES),
+        "fraction of bad stations", "max_bad_stations", "",
+        "too many stations have no solutions, or random ones", _PHASES),
 }  # fmt: skip
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from factor.products.referencing import choose_reference, rereference
 from factor.products.solutions import AMPLITUDE, PHASE, Soltab, cleaned
+
+Bools = NDArray[np.bool_]
 
 #: Amplitudes of a station whose median is this factor off the array's are flagged.
 WILD_FACTOR = 3.0
 #: Single amplitudes this factor off the array's median are flagged.
 IMPOSSIBLE_FACTOR = 5.0
-#: Phases of a station that turn so much from one time to the next are flagged: the length of
-#: the mean phasor of the differences (1: none, 0: random).
+#: Phases that turn so much from one time to the next, against those of other stations, are
+#: flagged: the length of the mean phasor of the differences (1: none, 0: random).
 WILD_COHERENCE = 0.3
 #: Fewest differences that this is judged by.
 FEWEST_DIFFERENCES = 10
+#: Times that it is judged over: some minutes of fast phases, so that a station may go mad and
+#: recover.
+COHERENCE_WINDOW = 60
 
 
 @dataclass(frozen=True)
@@ -31,27 +36,28 @@ class Health:
         Stations without any good solution.
     wild : tuple of str
         Stations with amplitudes far from the array's, or phases like noise: all flagged.
-    impossible : tuple of (str, float)
-        Stations of which single amplitudes were flagged, and the fraction of these.
+    partly : tuple of (str, float)
+        Stations of which single amplitudes, or the phases of some minutes, were flagged, and
+        the fraction of these.
     n_invalid : int
         Solutions that are no finite number (or no positive amplitude), yet had weight.
     """
 
     dead: tuple[str, ...]
     wild: tuple[str, ...]
-    impossible: tuple[tuple[str, float], ...]
+    partly: tuple[tuple[str, float], ...]
     n_invalid: int
 
     def __bool__(self) -> bool:
-        return bool(self.dead or self.wild or self.impossible or self.n_invalid)
+        return bool(self.dead or self.wild or self.partly or self.n_invalid)
 
     def __str__(self) -> str:
         told = []
         if self.wild:
             told.append(f"flagged {', '.join(self.wild)} (wild)")
-        if self.impossible:
-            stations = ", ".join(f"{ant} ({100 * part:.0f} %)" for ant, part in self.impossible)
-            told.append(f"flagged impossible amplitudes of {stations}")
+        if self.partly:
+            stations = ", ".join(f"{ant} ({100 * part:.0f} %)" for ant, part in self.partly)
+            told.append(f"flagged parts of {stations}")
         if self.dead:
             told.append(f"no solutions of {', '.join(self.dead)}")
         if self.n_invalid:
@@ -71,21 +77,24 @@ def weed(soltab: Soltab) -> tuple[Soltab, Health]:
     """
     n_invalid = int(np.sum(~soltab.good & ~(soltab.weights == 0)))
     soltab = cleaned(soltab)
-    dead = tuple(a for i, a in enumerate(soltab.ants) if not soltab.good[:, :, i].any())
+    good = soltab.good
     off = np.zeros(soltab.shape, dtype=bool)
     if soltab.kind == AMPLITUDE:
         off = _impossible(soltab)
-    wild = _wild_amplitudes(soltab) if soltab.kind == AMPLITUDE else ()
     if soltab.kind == PHASE:
-        wild = _wild_phases(soltab)
-    impossible = []
+        off = _random(soltab)
+    dead, wild, partly = [], [], []
     for i, ant in enumerate(soltab.ants):
-        if ant in wild:
-            off[:, :, i] = True
-        elif off[:, :, i].any():
-            impossible.append((ant, float(off[:, :, i].mean())))
+        own = good[:, :, i]
+        lost = own & off[:, :, i]
+        if not own.any():
+            dead.append(ant)
+        elif lost.sum() == own.sum():
+            wild.append(ant)
+        elif lost.any():
+            partly.append((ant, float(lost.mean())))
     weights = np.where(off, 0.0, soltab.weights)
-    return replace(soltab, weights=weights), Health(dead, wild, tuple(impossible), n_invalid)
+    return replace(soltab, weights=weights), Health(tuple(dead), tuple(wild), tuple(partly), n_invalid)
 
 
 def _levels(soltab: Soltab) -> tuple[dict[str, float], float]:
@@ -99,26 +108,42 @@ def _levels(soltab: Soltab) -> tuple[dict[str, float], float]:
     return levels, float(np.median(list(levels.values()))) if levels else 0.0
 
 
-def _wild_amplitudes(soltab: Soltab) -> tuple[str, ...]:
-    levels, middle = _levels(soltab)
-    return tuple(ant for ant, level in levels.items() if abs(level - middle) > np.log(WILD_FACTOR))
-
-
-def _impossible(soltab: Soltab) -> NDArray[np.bool_]:
-    """Cells too far off."""
-    good, (_, middle) = soltab.good, _levels(soltab)
+def _impossible(soltab: Soltab) -> Bools:
+    """Amplitudes too far off the array's, and all of a station that is as a whole."""
+    good, (levels, middle) = soltab.good, _levels(soltab)
     log = np.log(np.where(good, soltab.values, 1.0))
-    return np.asarray(good & (np.abs(log - middle) > np.log(IMPOSSIBLE_FACTOR)))
-
-
-def _wild_phases(soltab: Soltab) -> tuple[str, ...]:
-    soltab = rereference(soltab, choose_reference(soltab))
-    good, wild = soltab.good, []
-    both = good[1:] & good[:-1]
-    phasor = np.exp(1j * np.where(good, soltab.values, 0.0))
-    turn = phasor[1:] * phasor[:-1].conj()
+    off = good & (np.abs(log - middle) > np.log(IMPOSSIBLE_FACTOR))
     for i, ant in enumerate(soltab.ants):
-        pairs = turn[:, :, i][both[:, :, i]]
-        if both[:, :, i].sum() > FEWEST_DIFFERENCES and abs(pairs.mean()) < WILD_COHERENCE:
-            wild.append(ant)
-    return tuple(wild)
+        if abs(levels.get(ant, middle) - middle) > np.log(WILD_FACTOR):
+            off[:, :, i] = True
+    return np.asarray(off)
+
+
+def _random(soltab: Soltab) -> Bools:
+    """Phases without memory: those of a station during some minutes."""
+    off = np.zeros(soltab.shape, dtype=bool)
+    for part in soltab.parts:
+        windows = max(1, round((part.stop - part.start) / COHERENCE_WINDOW))
+        edges = np.linspace(part.start, part.stop, windows + 1).round().astype(int)
+        for start, stop in itertools.pairwise(edges):
+            np.moveaxis(off, 2, 0)[_incoherent(soltab, slice(start, stop)), start:stop] = True
+    return off
+
+
+def _incoherent(soltab: Soltab, times: slice) -> Bools:
+    """Stations whose phases turn unlike those of the others.
+
+    Each is held against every other one, since none is known to be a good reference: with the
+    median of them a good station is coherent.
+    """
+    phasors = np.where(soltab.good, np.exp(1j * soltab.values), 0.0)[times]
+    turns = np.moveaxis(phasors[1:] * phasors[:-1].conj(), 2, 0).reshape(len(soltab.ants), -1)
+    together = (turns != 0).astype(float)
+    number = together @ together.T
+    np.fill_diagonal(number, 0.0)
+    lengths = np.abs(turns @ turns.conj().T) / np.maximum(number, 1.0)
+    wild = [
+        bool(enough.any()) and float(np.median(length[enough])) < WILD_COHERENCE
+        for length, enough in zip(lengths, number > FEWEST_DIFFERENCES, strict=True)
+    ]
+    return np.array(wild, dtype=bool)

@@ -1,11 +1,10 @@
-"""Self-calibrations that must fail, or do no harm: a trial of the verdict on a simulated field.
+"""Self-calibrations that must fail, or do no harm: trials of the verdict on a simulated field.
 
     python tests/benchmarks/verdict_trials.py FIELD WORK [TRIAL ...]
 
-FIELD is the folder of a field as tests/benchmarks/fields leaves it, with a finished run in
-its folder work: the directions are taken from there, and the ionosphere of a very bright
-source that is put into the data. Each trial spoils a copy of the data, runs Factor on one
-direction, and tells what was found and whether anything was subtracted.
+FIELD is a folder of examples/simulate.py, which is left as it is. Each trial spoils a copy of
+its data, runs Factor on one direction (``good``: on four), and tells what the verdict found,
+whether anything was subtracted, and how far the calibrator's new model is from the truth.
 """
 
 from __future__ import annotations
@@ -16,9 +15,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, "examples")
+
+from simulation.sky import dms, hms
+
+from factor.products.skymodel import read
 from factor.tools.environment import find_tools, prepare
 
 prepare()
@@ -37,17 +42,42 @@ wsclean_image_padding = 1.2
 make_mosaic = False
 [directions]
 directions_file = {directions}
-ndir_process = 1
+ndir_process = {number}
 faceting_radius_deg = 1.5
 allow_reordering = False
 [cluster]
 ndir_per_node = auto
 """
 
-ROW = "{name} {position} empty empty 512 0 0 LD empty empty empty False 0.1 0\n"
+HEADER = (
+    "# name position mscale_selfcal_do mscale_facet_do cal_imsize solint_ph solint_amp dynamic_range "
+    "region_selfcal region_facet peel_skymodel outlier_source cal_size_deg cal_flux_mjy\n"
+)
+ROW = "{name} {position} empty empty 512 0 0 LD empty empty empty False 0.05 0\n"
 
-#: The direction that most trials spoil: its name in the finished run, and its source.
-DIRECTION, SOURCE = "facet_patch_4", "Patch_4"
+#: Apparent flux density from which sources are directions, and those of the trials' calibrators, Jy.
+DIRECTION_JY, USUAL_JY, WEAK_JY, FAINT_JY = 0.35, 0.8, 0.28, 0.06
+#: Sources with a neighbour within this distance serve no trial, degrees.
+ALONE_DEG = 0.15
+
+Source = dict[str, Any]
+
+
+def apparent_jy(source: Source) -> float:
+    """In the middle of the band."""
+    return float(np.mean(source["apparent_flux_jy"]))
+
+
+def distance_deg(one: Source, other: Source) -> float:
+    """On the plane of the sky."""
+    east = (one["ra_deg"] - other["ra_deg"]) * np.cos(np.radians(one["dec_deg"]))
+    return float(np.hypot(east, one["dec_deg"] - other["dec_deg"]))
+
+
+def position(source: Source) -> str:
+    """As the directions file has it."""
+    ra, dec = hms(source["ra_deg"]).split(":"), dms(source["dec_deg"]).split(".", 2)
+    return f"{ra[0]}h{ra[1]}m{ra[2]}s,{dec[0]}d{dec[1]}m{dec[2]}s"
 
 
 class Trial:
@@ -56,13 +86,29 @@ class Trial:
     def __init__(self, field: Path, folder: Path) -> None:
         self.field, self.data, self.work = field, folder / "ms", folder / "work"
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(field / "data/ms", self.data)
-        rows = (field / "work/factor_directions.txt").read_text().splitlines(keepends=True)
-        self.comments = [row for row in rows if row.startswith("#")]
-        named = {row.split()[0]: row for row in rows if row.split() and not row.startswith("#")}
-        self.rows = [named.pop(DIRECTION), *named.values()]
-        self.directions = folder / "directions.txt"
-        self.options: tuple[str, ...] = ("-s", "1")
+        shutil.copytree(field / "ms", self.data)
+        self.sources: list[Source] = json.loads((field / "truth/truth.json").read_text())["sources"]
+        self.directions = [s for s in self.sources if apparent_jy(s) > DIRECTION_JY]
+        self.calibrate(USUAL_JY)
+        self.number, self.options = 1, ("-s", "1")
+
+    def calibrate(self, flux_jy: float) -> None:
+        """Choose the calibrator: the source that is alone and comes nearest to a flux."""
+        alone = [
+            source for source in self.sources
+            if source["major_arcsec"] == 0
+            and sorted(distance_deg(source, other) for other in self.sources)[1] > ALONE_DEG
+        ]
+        self.calibrator = min(alone, key=lambda s: abs(np.log(apparent_jy(s) / flux_jy)))
+        others = [source for source in self.directions if source is not self.calibrator]
+        self.directions = [self.calibrator, *others]
+
+    @property
+    def patch(self) -> str:
+        """The calibrator's name in the sky models."""
+        model = read(self.models[0])
+        east = (model.ra_deg - self.calibrator["ra_deg"]) * np.cos(np.radians(model.dec_deg))
+        return str(model.patch[np.argmin(np.hypot(east, model.dec_deg - self.calibrator["dec_deg"]))])
 
     @property
     def sets(self) -> list[Path]:
@@ -93,33 +139,55 @@ class Trial:
 
     def run(self) -> None:
         """Run Factor."""
-        self.directions.write_text("".join([*self.comments, *self.rows]))
-        parset = self.directions.with_name("factor.parset")
+        directions = self.data.parent / "directions.txt"
+        rows = [ROW.format(name=s["name"], position=position(s)) for s in self.directions]
+        directions.write_text(HEADER + "".join(rows))
+        parset = directions.with_name("factor.parset")
         parset.write_text(
-            PARSET.format(work=self.work, data=self.data, directions=self.directions)
+            PARSET.format(work=self.work, data=self.data, directions=directions, number=self.number)
         )
         subprocess.run([sys.executable, "bin/runfactor", "-q", *self.options, str(parset)], check=False)
 
     def tell(self, name: str) -> None:
-        """Say what the verdict was, what it rests on, and whether anything was subtracted."""
-        direction = self.rows[0].split()[0]
-        subtracted = (self.work / f"state/facetsub/{direction}.json").exists()
-        sys.stdout.write(f"== {name}: {'SUBTRACTED' if subtracted else 'nothing subtracted'}\n")
-        for operation in ("facetselfcal", "facetselfcal_retry"):
-            path = self.work / f"state/{operation}/{direction}.json"
-            if path.exists():
-                record = json.loads(path.read_text())
-                found = record["results"].get("verdict", {"checks": [], "good": record["error"]})
-                sys.stdout.write(f"   {operation}: good: {found['good']}\n")
-                for check in found["checks"]:
-                    mark = "  " if check["passed"] else "X "
-                    value = float("nan") if check["value"] is None else check["value"]
-                    sys.stdout.write(f"   {mark}{check['name']} {value:.3f} ({check['limit']})\n")
+        """Say what the verdicts were, what they rest on, and whether anything was subtracted."""
+        for source in self.directions[: self.number]:
+            direction = source["name"]
+            subtracted = (self.work / f"state/facetsub/{direction}.json").exists()
+            outcome = "SUBTRACTED" if subtracted else "nothing subtracted"
+            sys.stdout.write(f"== {name}, {direction}, {apparent_jy(source):.2f} Jy: {outcome}\n")
+            for operation in ("facetselfcal", "facetselfcal_retry"):
+                path = self.work / f"state/{operation}/{direction}.json"
+                if path.exists():
+                    self._tell(source, operation, json.loads(path.read_text()))
         sys.stdout.flush()
 
+    def _tell(self, source: Source, operation: str, record: dict[str, Any]) -> None:
+        found = record["results"].get("verdict", {"checks": [], "good": record["error"]})
+        sys.stdout.write(f"   {operation}: good: {found['good']}\n")
+        for check in found["checks"]:
+            mark = "  " if check["passed"] else "X "
+            value = float("nan") if check["value"] is None else check["value"]
+            sys.stdout.write(f"   {mark}{check['key']} {value:.3f} ({check['limit']})\n")
+        products = self.work / f"results/{operation}/{source['name']}"
+        model = products / f"{source['name']}.new_facet_sources.skymodel"
+        if model.exists():
+            sys.stdout.write(f"   new model: {compared(model, source)}\n")
 
-def good(_: Trial) -> None:
-    """Nothing is spoilt."""
+
+def compared(model: Path, source: Source) -> str:
+    """Flux and position of a source in a model, against the truth."""
+    new = read(model)
+    east = (new.ra_deg - source["ra_deg"]) * np.cos(np.radians(new.dec_deg)) * 3600.0
+    north = (new.dec_deg - source["dec_deg"]) * 3600.0
+    near = np.hypot(east, north) < 40.0
+    flux_jy = new.flux_jy[near]
+    away = np.hypot(east[near] @ flux_jy, north[near] @ flux_jy) / flux_jy.sum()
+    return f"{flux_jy.sum() / apparent_jy(source):.3f} of its flux, {away:.2f} arcsec off"
+
+
+def good(trial: Trial) -> None:
+    """Nothing is spoilt; four directions."""
+    trial.number, trial.options = 4, ("-o", "facetselfcal,facetsub")
 
 
 def _brighter(parts: list[str]) -> None:
@@ -135,7 +203,7 @@ def _displaced(parts: list[str]) -> None:
 
 def _mismatch(change: Callable[[list[str]], None]) -> Callable[[Trial], None]:
     """A sky model that is wrong, and not what was subtracted."""
-    return lambda trial: trial.change_source(SOURCE, change)
+    return lambda trial: trial.change_source(trial.patch, change)
 
 
 def _wrong(change: Callable[[list[str]], None]) -> Callable[[Trial], None]:
@@ -143,7 +211,7 @@ def _wrong(change: Callable[[list[str]], None]) -> Callable[[Trial], None]:
 
     def spoil(trial: Trial) -> None:
         before = {model: model.read_bytes() for model in trial.models}
-        trial.change_source(SOURCE, change)
+        trial.change_source(trial.patch, change)
         for ms in trial.sets:
             old = ms.with_suffix(".old.skymodel")
             new = ms.with_suffix(".new.skymodel")
@@ -152,7 +220,7 @@ def _wrong(change: Callable[[list[str]], None]) -> Callable[[Trial], None]:
             steps = ["steps=[a,b]"]
             for step, model, operation in (("a", old, "add"), ("b", new, "subtract")):
                 steps += [f"{step}.type=predict", f"{step}.sourcedb={model}",
-                          f"{step}.sources=[{SOURCE}]", f"{step}.operation={operation}"]
+                          f"{step}.sources=[{trial.patch}]", f"{step}.operation={operation}"]
             trial.dp3(ms, *steps)
             old.unlink()
             new.unlink()
@@ -163,34 +231,34 @@ def _wrong(change: Callable[[list[str]], None]) -> Callable[[Trial], None]:
 def faint(trial: Trial) -> None:
     """A calibrator of 0.06 Jy; with the second attempt, and all that follows."""
     trial.options = ()
-    trial.rows.insert(0, ROW.format(name="faint", position="14h37m14s,+51d14m58.6s"))
+    trial.calibrate(FAINT_JY)
 
 
 def beside(trial: Trial) -> None:
     """A calibrator of 0.28 Jy, 8' from one of 15 Jy with an ionosphere of its own."""
-    trial.rows.insert(0, ROW.format(name="weak", position="14h22m20.8s,+51d45m28.4s"))
-    solutions = trial.field / "work/results/facetsub/facet_patch_8/combined_solutions_filled.h5"
-    line = "bright{n},POINT,{patch},14:22:20.8,+51.53.28.0,15.0,[-0.7],false,144000000,,,\n"
+    trial.calibrate(WEAK_JY)
+    weak = trial.calibrator
+    place = f"{hms(weak['ra_deg'])}, {dms(weak['dec_deg'] + 8.0 / 60.0)}"
+    (seen_as, *_) = (s["name"] for s in trial.sources if 0.3 < distance_deg(s, weak) < 1.0)
+    line = f"bright{{n}},POINT,{{patch}},{place},15.0,[-0.7],false,144000000,,,\n"
     source = trial.data.parent / "bright.skymodel"
     header = trial.models[0].read_text().splitlines()[0] + "\n"
-    source.write_text(header + ", , facet_patch_8, 14:22:20.8, +51.53.28.0\n"
-                      + line.format(n=0, patch="facet_patch_8"))
+    source.write_text(f"{header}, , {seen_as}, {place}\n" + line.format(n=0, patch=seen_as))
     for ms in trial.sets:
         trial.dp3(
             ms, "steps=[a,b]", "a.type=h5parmpredict", f"a.sourcedb={source}", "a.operation=add",
-            "a.directions=[[facet_patch_8]]", f"a.applycal.parmdb={solutions}",
-            "a.applycal.steps=[p,s,g]", "a.applycal.p.correction=phase000",
-            "a.applycal.correction=phase000",
-            "a.applycal.s.correction=phase001", "a.applycal.g.correction=amplitude000",
+            f"a.directions=[[{seen_as}]]", f"a.applycal.parmdb={trial.field / 'truth/effects.h5'}",
+            "a.applycal.steps=[p,g]", "a.applycal.correction=phase000",
+            "a.applycal.p.correction=phase000", "a.applycal.g.correction=amplitude000",
             "b.type=predict", f"b.sourcedb={source}", "b.operation=subtract",
         )  # fmt: skip
         with ms.with_suffix(".merge").open("a") as model:
-            model.write(", , Patch_bright, 14:22:20.8, +51.53.28.0\n")
-            model.write(line.format(n=1, patch="Patch_bright"))
+            model.write(f", , Patch_bright, {place}\n" + line.format(n=1, patch="Patch_bright"))
 
 
-def _mad(gain: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> Callable[[Trial], None]:
-    """A station whose gains make no sense."""
+def _mad(gain: Callable[[np.random.Generator, tuple[int, int]], np.ndarray], station: int = 5
+         ) -> Callable[[Trial], None]:  # fmt: skip
+    """A station whose gains make no sense; they are told per time slot and channel."""
 
     def spoil(trial: Trial) -> None:
         from casacore.tables import table
@@ -201,7 +269,7 @@ def _mad(gain: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> 
                 times, where = np.unique(main.getcol("TIME"), return_inverse=True)
                 full, rest = main.getcol("DATA"), main.getcol("SUBTRACTED_DATA_ALL")
                 gains = gain(random, (len(times), full.shape[1]))[where][:, :, None]
-                one, two = main.getcol("ANTENNA1") == 5, main.getcol("ANTENNA2") == 5
+                one, two = main.getcol("ANTENNA1") == station, main.getcol("ANTENNA2") == station
                 factor = np.where(one[:, None, None], gains, 1.0)
                 factor = factor * np.where(two[:, None, None], gains.conj(), 1.0)
                 main.putcol("SUBTRACTED_DATA_ALL", (full * factor - (full - rest)).astype(np.complex64))
@@ -209,12 +277,29 @@ def _mad(gain: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]) -> 
     return spoil
 
 
-def _random_phases(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _random_phases(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     return np.exp(2j * np.pi * random.random(shape))
 
 
-def _tenfold(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _random_clock(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Phases that are random in time alone."""
+    return np.repeat(_random_phases(random, (shape[0], 1)), shape[1], axis=1)
+
+
+def _half(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """The same, in the second half only."""
+    gains = _random_clock(random, shape)
+    gains[: shape[0] // 2] = 1.0
+    return gains
+
+
+def _tenfold(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     return 10.0 * _random_phases(random, shape)
+
+
+def _deaf(_: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """A twentieth of the signal."""
+    return np.full(shape, 0.05 + 0j)
 
 
 TRIALS: dict[str, Callable[[Trial], None]] = {
@@ -222,7 +307,11 @@ TRIALS: dict[str, Callable[[Trial], None]] = {
     "faint": faint,
     "beside": beside,
     "random_phases": _mad(_random_phases),
+    "random_phases_reference": _mad(_random_phases, station=0),
+    "random_clock": _mad(_random_clock),
+    "random_half": _mad(_half),
     "tenfold_and_random": _mad(_tenfold),
+    "deaf": _mad(_deaf),
     "flux_mismatch": _mismatch(_brighter),
     "flux_wrong": _wrong(_brighter),
     "position_mismatch": _mismatch(_displaced),

@@ -46,7 +46,10 @@ def plan(flux_jy: float, direction: Direction = DIRECTION, **changes: Any) -> So
     return make_solve_plan(field, direction, flux_jy, Averaging(2, 1))
 
 
-def steps_of(tmp_path: Path, made: SolvePlan, *, with_gains: bool = False, **changes: Any) -> list[Step]:
+def steps_of(
+    tmp_path: Path, made: SolvePlan, *, with_gains: bool = False, left_out: tuple[str, ...] = (),
+    **changes: Any,
+) -> list[Step]:
     """All steps of one solve."""
     done: list[Step] = []
     context: Any = SimpleNamespace(
@@ -56,7 +59,9 @@ def steps_of(tmp_path: Path, made: SolvePlan, *, with_gains: bool = False, **cha
         run=lambda *steps: done.extend(steps),
     )
     weighting = Weighting(512, 1.5, -0.5, 80.0)
-    target = solving.Target(context, "d", (217.5, 52.0), (CHUNK,), made, weighting, calibration(**changes))
+    target = solving.Target(
+        context, "d", (217.5, 52.0), (CHUNK,), made, weighting, calibration(**changes), left_out
+    )
     data = {"chunk0": (tmp_path / "d.ms",)}
     solving.solve(target, data, tmp_path / "model.skymodel", "cycle01", with_gains=with_gains)
     return done
@@ -181,3 +186,14 @@ def test_high_dynamic_range_is_per_channel(tmp_path: Path) -> None:
     high = options(steps_of(tmp_path, made, with_gains=True), "solve slow")[0]
     assert (low["s1.nchan"], high["s1.nchan"]) == ("4", "1")
     assert float(high["s1.smoothnessconstraint"]) < 2e6 < float(low["s1.smoothnessconstraint"])
+
+
+def test_stations_are_left_out_of_all_solves(tmp_path: Path) -> None:
+    """The data of a station gone mad spoil the solutions of the others."""
+    made = plan(2.0, phase_solver="tecandphase")
+    changes = {"phase_solver": "tecandphase"}
+    steps = steps_of(tmp_path, made, with_gains=True, left_out=("CS001HBA0", "RS205HBA"), **changes)
+    for title in ("solve fast phases", "solve slow gains"):
+        for solve in options(steps, title):
+            assert (solve["s0.type"], solve["s0.expr"]) == ("preflagger", "left_out")
+            assert solve["s0.left_out.baseline"] == "[CS001HBA0,RS205HBA]"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factor.products.health import solution_values
+from factor.products.health import solution_values, stations_without_solutions
 from factor.products.solutions import AMPLITUDE, PHASE, Frame, Soltab, write_h5parm
 
 ANTS = tuple(f"CS{n:03d}HBA0" for n in range(10))
@@ -54,3 +54,12 @@ def test_nothing_but_noise(tmp_path: Path) -> None:
     values = _values(tmp_path / "c.h5", phases, np.ones((4, 2, 10, 2)))
     assert values["phase_scatter_rad"] > 1.2
     assert values["bad_stations"] == 1.0
+
+
+def test_stations_without_solutions_are_bad(tmp_path: Path) -> None:
+    """With too many stations left out the image is another one."""
+    phases = np.zeros((len(TIMES), 2, 10))
+    phases[:, :, 1] = np.nan
+    values = _values(tmp_path / "d.h5", phases, np.ones((4, 2, 10, 2)))
+    assert values["bad_stations"] == pytest.approx(0.1)
+    assert stations_without_solutions(tmp_path / "d.h5") == ("CS001HBA0",)

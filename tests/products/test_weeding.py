@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from factor.products.solutions import PHASE
 from factor.products.weeding import weed
@@ -21,7 +22,7 @@ def test_wild_stations_and_values_are_flagged_and_told() -> None:
     good, health = weed(amplitudes(values))
     assert health.wild == ("CS002HBA0",)
     assert not good.good[:, :, 1].any()
-    assert health.impossible == (("RS305HBA", 1 / 80),)
+    assert health.partly == (("RS305HBA", 1 / 80),)
     assert health.n_invalid == 2
     assert good.weights[0, 0, 0, 0] == good.weights[3, 0, 2, 0] == good.weights[4, 0, 2, 0] == 0.0
     assert good.good.sum() == 160 - 3
@@ -50,6 +51,28 @@ def test_phases_like_noise_are_flagged() -> None:
     assert health.wild == ("RS305HBA",)
     assert good.good[:, :, :2].all()
     assert not good.good[:, :, 2].any()
+
+
+def test_a_mad_first_station_condemns_no_other() -> None:
+    """Phases are referred to the first station: when that one is mad, all of them look random."""
+    values = np.random.default_rng(3).uniform(-np.pi, np.pi, (100, 4, 1)) * np.array([0.0, 1.0, 1.0])
+    good, health = weed(phases(values))
+    assert health.wild == (ANTS[0],)
+    assert good.good[:, :, 1:].all()
+
+
+def test_a_station_mad_for_some_minutes() -> None:
+    """What it has before and after is kept."""
+    values = np.zeros((240, 4, 3))
+    values[130:, :, 1] = np.random.default_rng(4).uniform(-np.pi, np.pi, (110, 4))
+    values[200:, :, 1] = 0.0
+    good, health = weed(phases(values))
+    assert not health.wild
+    ((station, part),) = health.partly
+    assert station == ANTS[1]
+    assert part == pytest.approx(0.25)
+    assert not good.good[130:180, :, 1].any()
+    assert good.good[:, :, ::2].all()
 
 
 def test_few_or_slow_phases_are_left_alone() -> None:

@@ -9,14 +9,13 @@ from typing import Any
 
 from factor.errors import StepError
 from factor.execution.step import Call, Step
-from factor.operations import solving
+from factor.operations import solving, stations
 from factor.operations.base import Solutions
 from factor.operations.calibrator import Calibrator
 from factor.operations.passes import correct, image
 from factor.operations.publish import publish_image
-from factor.operations.solving import Data, Target
+from factor.operations.solving import Data
 from factor.products.clean_models import held_model, model_from_clean, starting_model
-from factor.products.health import stations_without_solutions
 from factor.products.quality import ImageQuality, image_quality
 
 log = logging.getLogger("factor.selfcal")
@@ -102,12 +101,14 @@ def self_calibrate(calibrator: Calibrator) -> Outcome:
     calibrator, data, begun = _begin(calibrator)
     cycles, held_at = [begun.first], begun.sharp
     model = _starting_model(calibrator, begun)
-    limit, target = calibrator.most_loops, calibrator.target
+    limit, sight = calibrator.most_loops, stations.look(calibrator.target, data)
+    target = stations.without_noisy(calibrator.target, sight)
     for number in range(1, PHASE_CYCLES + limit + 1):
         with_gains = number > PHASE_CYCLES and not calibrator.plan.phases_only
         label = f"cycle{number:02d}"
+        target = stations.for_model(target, sight, model)
         solutions = solving.solve(target, data, model, label, with_gains=with_gains)
-        target = _without_mad_stations(target, solutions)
+        target = stations.without_dead(target, solutions)
         cycles.append(_image_cycle(calibrator, data, number, solutions))
         if number == 1 and calibrator.catalogue is not None:
             # From here on the source is where the catalogue has it, no longer where it came.
@@ -118,16 +119,6 @@ def self_calibrate(calibrator: Calibrator) -> Outcome:
     best = max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range)
     _tell_choice(calibrator, cycles, best)
     return Outcome(calibrator, cycles, best, begun.sharp)
-
-
-def _without_mad_stations(target: Target, solutions: Solutions) -> Target:
-    """The target without the stations that have no solutions left: their data would disturb the others'."""
-    left_out = target.context.read(stations_without_solutions, solutions.h5parm)
-    fresh = sorted(set(left_out) - set(target.left_out))
-    if fresh:
-        log.warning("%s: no data, or no solutions that make sense: from here on without %s",
-                    target.name, ", ".join(fresh))  # fmt: skip
-    return replace(target, left_out=left_out)
 
 
 def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> None:

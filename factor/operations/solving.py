@@ -73,6 +73,8 @@ class Target:
         Options of the solves.
     left_out : tuple of str
         Stations whose data are not used: they would disturb the solutions of the others.
+    blind : tuple of str
+        Stations that see too little of the calibrator: their solutions change nothing.
     """
 
     context: Context
@@ -83,6 +85,7 @@ class Target:
     weighting: imageweights.Weighting
     settings: CalibrationSettings
     left_out: tuple[str, ...] = ()
+    blind: tuple[str, ...] = ()
 
 
 def phases_of(soltabs: tuple[str, ...]) -> tuple[str, ...]:
@@ -137,6 +140,7 @@ def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
         "direction": target.name,
         "position": target.position,
         "path": path,
+        "blind": target.blind,
     }
     merge = Call(combining.merge_fast, arguments)
     reads = tuple(solve.piece.h5parm for solve in solves)
@@ -192,14 +196,15 @@ def _solve_slow(
     target.context.run(
         *(_slow(target, chunk, data[chunk.name], model, (fast, slow[chunk.name])) for chunk in target.chunks)
     )
+    weights = _image_weights(target, data)
     path = target.context.scratch / f"{target.name}.{label}.h5"
     arguments: dict[str, object] = {
         "fast": fast,
         "pieces": tuple(_piece(chunk, slow[chunk.name]) for chunk in target.chunks),
         "spline": target.settings.spline_smooth2d,
-        "weights": _image_weights(target, data),
+        "weights": weights if normalise else None,
         "path": path,
-        "normalise": normalise,
+        "blind": target.blind,
     }
     reads = (fast, *slow.values())
     add = Call(combining.add_slow, arguments)
@@ -282,8 +287,9 @@ def plot(target: Target, solutions: Solutions) -> None:
 
 
 def _solve_step(target: Target, name: str, run: DP3Run) -> Step:
-    if target.left_out:
-        without = PreFlag((("left_out", "baseline", f"[{','.join(target.left_out)}]"),), "left_out")
+    unused = sorted({*target.left_out, *target.blind})
+    if unused:
+        without = PreFlag((("unused", "baseline", f"[{','.join(unused)}]"),), "unused")
         run = replace(run, steps=(without, *run.steps))
     reads = [*run.msin]
     for step in run.steps:

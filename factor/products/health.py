@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factor.products.normalising import gain_scatter, phase_scatter
-from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, Soltab, read_soltabs
+from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, TEC, Soltab, read_soltabs
 
 Bools = NDArray[np.bool_]
 
@@ -45,11 +45,11 @@ def solution_values(path: Path) -> dict[str, float]:
 
 
 def stations_without_solutions(path: Path) -> tuple[str, ...]:
-    """The stations of a file that have no good solution in one of its soltabs.
+    """The stations of a file that have no good solution in one of the soltabs that are applied.
 
     Their data are flagged when they are corrected.
     """
-    soltabs = read_soltabs(path).values()
+    soltabs = [soltab for soltab in read_soltabs(path).values() if soltab.kind != TEC]
     dead = {
         ant
         for soltab in soltabs

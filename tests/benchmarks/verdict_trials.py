@@ -187,7 +187,7 @@ def compared(model: Path, source: Source) -> str:
 
 def good(trial: Trial) -> None:
     """Nothing is spoilt; four directions."""
-    trial.number, trial.options = 4, ("-o", "facetselfcal,facetsub")
+    trial.number, trial.options = 4, ("-s", "4")
 
 
 def _brighter(parts: list[str]) -> None:

@@ -79,7 +79,7 @@ def solve(context: Context, field: Field, facet: Facet) -> tuple[solving.Target,
     )  # fmt: skip
     calibrator = Calibrator(context, field, facet, plan, None)
     target, data = calibrator.target, calibrator.take_out()
-    target = stations.without_noisy(target, stations.look(target, data))
+    target = stations.without_noisy(target, data)
     solved = solving.solve(target, data, model, "peel", with_gains=True, normalise=False)
     solving.plot(target, solving.finish(target, solved, None, 1.0, UNNORMALISED))
     return target, solved

@@ -101,12 +101,10 @@ def self_calibrate(calibrator: Calibrator) -> Outcome:
     calibrator, data, begun = _begin(calibrator)
     cycles, held_at = [begun.first], begun.sharp
     model = _starting_model(calibrator, begun)
-    limit, sight = calibrator.most_loops, stations.look(calibrator.target, data)
-    target = stations.without_noisy(calibrator.target, sight)
+    limit, target = calibrator.most_loops, stations.without_noisy(calibrator.target, data)
     for number in range(1, PHASE_CYCLES + limit + 1):
         with_gains = number > PHASE_CYCLES and not calibrator.plan.phases_only
         label = f"cycle{number:02d}"
-        target = stations.for_model(target, sight, model)
         solutions = solving.solve(target, data, model, label, with_gains=with_gains)
         target = stations.without_dead(target, solutions)
         cycles.append(_image_cycle(calibrator, data, number, solutions))

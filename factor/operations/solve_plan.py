@@ -14,7 +14,6 @@ from factor.products.solutions import Array
 from factor.tuning.averaging import Averaging
 from factor.tuning.intervals import (
     fast_interval_slots,
-    fast_smoothing_hz,
     slow_interval_slots,
     tec_block_edges_hz,
     tec_blocks,
@@ -68,13 +67,6 @@ class SolvePlan:
     def solint_slow(self, n_slots: int) -> int:
         """Interval of the slow gains in a chunk of so many time slots."""
         return self.given_solint_slow or slow_interval_slots(self.flux_jy, self.slot_s, n_slots)
-
-    def samples(self, chunk: Chunk) -> float:
-        """Visibilities of one baseline from which a fast phase is solved in a chunk."""
-        file = chunk.files[0]
-        channels = sum(len(f.freqs_hz) for f in chunk.files) / self.freqstep
-        within = fast_smoothing_hz(self.flux_jy) / (file.chan_width_hz * self.freqstep)
-        return 2.0 * self.solint_fast * min(channels, within)
 
     def over_the_whole_band(self) -> SolvePlan:
         """The plan for data to which other phases were applied: one TEC and phase."""

@@ -73,8 +73,6 @@ class Target:
         Options of the solves.
     left_out : tuple of str
         Stations whose data are not used: they would disturb the solutions of the others.
-    blind : tuple of str
-        Stations that see too little of the calibrator: their solutions change nothing.
     """
 
     context: Context
@@ -85,7 +83,6 @@ class Target:
     weighting: imageweights.Weighting
     settings: CalibrationSettings
     left_out: tuple[str, ...] = ()
-    blind: tuple[str, ...] = ()
 
 
 def phases_of(soltabs: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,7 +137,6 @@ def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
         "direction": target.name,
         "position": target.position,
         "path": path,
-        "blind": target.blind,
     }
     merge = Call(combining.merge_fast, arguments)
     reads = tuple(solve.piece.h5parm for solve in solves)
@@ -196,15 +192,14 @@ def _solve_slow(
     target.context.run(
         *(_slow(target, chunk, data[chunk.name], model, (fast, slow[chunk.name])) for chunk in target.chunks)
     )
-    weights = _image_weights(target, data)
     path = target.context.scratch / f"{target.name}.{label}.h5"
     arguments: dict[str, object] = {
         "fast": fast,
         "pieces": tuple(_piece(chunk, slow[chunk.name]) for chunk in target.chunks),
         "spline": target.settings.spline_smooth2d,
-        "weights": weights if normalise else None,
+        "weights": _image_weights(target, data),
         "path": path,
-        "blind": target.blind,
+        "normalise": normalise,
     }
     reads = (fast, *slow.values())
     add = Call(combining.add_slow, arguments)
@@ -287,9 +282,8 @@ def plot(target: Target, solutions: Solutions) -> None:
 
 
 def _solve_step(target: Target, name: str, run: DP3Run) -> Step:
-    unused = sorted({*target.left_out, *target.blind})
-    if unused:
-        without = PreFlag((("unused", "baseline", f"[{','.join(unused)}]"),), "unused")
+    if target.left_out:
+        without = PreFlag((("left_out", "baseline", f"[{','.join(target.left_out)}]"),), "left_out")
         run = replace(run, steps=(without, *run.steps))
     reads = [*run.msin]
     for step in run.steps:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from factor.products.filling import fill, neutral_at
+from factor.products.filling import fill
 from factor.products.imageweights import read_image_weights
 from factor.products.jones import behind, read_gains
 from factor.products.merging import combine, concatenate_times, sum_phases
 from factor.products.normalising import normalisation_factor, scale_amplitudes
-from factor.products.referencing import choose_reference, rereference
+from factor.products.referencing import choose_reference
 from factor.products.smoothing import smooth_gains, smooth_leakage
 from factor.products.solutions import (
     AMPLITUDE,
@@ -73,11 +73,7 @@ def _joined(pieces: Sequence[Piece], soltabs: Sequence[Soltab], what: str) -> So
 
 
 def merge_fast(
-    pieces: Sequence[Piece],
-    direction: str,
-    position: tuple[float, float],
-    path: Path,
-    blind: tuple[str, ...] = (),
+    pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path
 ) -> None:
     """Join the fast phases of all chunks (and blocks of frequency).
 
@@ -91,8 +87,6 @@ def merge_fast(
         Where it is.
     path : Path
         H5parm to write.
-    blind : tuple of str
-        Stations whose phases are to change nothing.
     """
     tec, what = None, f"{direction}: fast phases"
     if pieces[0].freqs_hz:
@@ -105,7 +99,6 @@ def merge_fast(
     frame = replace(
         read_frame(pieces[0].h5parm), direction=direction, ra_deg=position[0], dec_deg=position[1]
     )
-    fast = neutral_at(rereference(fast, choose_reference(fast)), blind)
     combine(path, frame, fast, tec=tec)
 
 
@@ -113,9 +106,9 @@ def add_slow(
     fast: Path,
     pieces: Sequence[Piece],
     spline: bool,
-    weights: Path | None,
+    weights: Path,
     path: Path,
-    blind: tuple[str, ...] = (),
+    normalise: bool = True,
 ) -> None:
     """Join the slow gains of all chunks, smooth and normalise them, and add them to fast phases.
 
@@ -127,13 +120,12 @@ def add_slow(
         Slow gains, one per chunk, solved after these phases were applied.
     spline : bool
         Smooth gains with a spline and a 2-D median rather than a 1-D median; leakage always is.
-    weights : Path or None
-        Weights of the image, from `factor.products.imageweights`, with which the amplitudes are
-        normalised; without them they keep the flux scale of the model.
+    weights : Path
+        Weights of the image, from `factor.products.imageweights`.
     path : Path
         H5parm to write.
-    blind : tuple of str
-        Stations whose gains are to change nothing.
+    normalise : bool
+        Divide the amplitudes by one factor; otherwise they keep the flux scale of the model.
     """
     frame = read_frame(fast)
     solved = [read_gains(piece.h5parm) for piece in pieces]
@@ -147,10 +139,9 @@ def add_slow(
         good = (joined[AMPLITUDE].good & joined[PHASE].good).all(axis=-1, keepdims=True)
         leakage = joined[LEAKAGE]
         slow[LEAKAGE] = smooth_leakage(replace(leakage, weights=leakage.weights * good))
-    if weights is not None:
+    if normalise:
         baselines, cells = read_image_weights(weights).of(amplitude)
         slow = scale_amplitudes(slow, normalisation_factor(amplitude, baselines, phase, cells))
-    slow = {kind: neutral_at(soltab, blind) for kind, soltab in slow.items()}
     earlier = read_soltabs(fast)
     combine(path, frame, earlier[FAST_PHASE], slow, earlier.get(TEC_NAME))
 

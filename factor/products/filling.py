@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,16 +30,6 @@ def fill(soltab: Soltab) -> Soltab:
     for column in np.flatnonzero(np.isnan(grid).any(axis=(0, 1))):
         grid[:, :, column] = _filled(grid[:, :, column], soltab)
     return replace(soltab, values=_from_plane(soltab.kind, grid.reshape(shape)), weights=weights)
-
-
-def neutral_at(soltab: Soltab, stations: Sequence[str]) -> Soltab:
-    """Solutions that change nothing, and are not flagged, for some stations."""
-    chosen = np.isin(soltab.ants, list(stations)).reshape(-1, *[1] * (soltab.values.ndim - 3))
-    return replace(
-        soltab,
-        values=np.where(chosen, soltab.neutral, soltab.values),
-        weights=np.where(chosen, 1.0, soltab.weights),
-    )
 
 
 def _to_plane(kind: str, values: Array) -> NDArray[np.complex128]:

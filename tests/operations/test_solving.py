@@ -195,5 +195,5 @@ def test_stations_are_left_out_of_all_solves(tmp_path: Path) -> None:
     steps = steps_of(tmp_path, made, with_gains=True, left_out=("CS001HBA0", "RS205HBA"), **changes)
     for title in ("solve fast phases", "solve slow gains"):
         for solve in options(steps, title):
-            assert (solve["s0.type"], solve["s0.expr"]) == ("preflagger", "unused")
-            assert solve["s0.unused.baseline"] == "[CS001HBA0,RS205HBA]"
+            assert (solve["s0.type"], solve["s0.expr"]) == ("preflagger", "left_out")
+            assert solve["s0.left_out.baseline"] == "[CS001HBA0,RS205HBA]"

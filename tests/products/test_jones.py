@@ -117,7 +117,7 @@ def test_a_station_whose_gains_went_wild_has_no_leakage(tmp_path: Path) -> None:
     fast = replace(phase, pols=None, values=phase.values[..., 0], weights=phase.weights[..., 0])
     write_h5parm(tmp_path / "fast.h5", {"phase000": fast}, frame)
     piece = Piece(tmp_path / "solved.h5", phase.times[0] - 300.0, phase.times[-1] + 300.0, 0)
-    add_slow(tmp_path / "fast.h5", [piece], True, None, tmp_path / "slow.h5")
+    add_slow(tmp_path / "fast.h5", [piece], True, Path("unused"), tmp_path / "slow.h5", normalise=False)
     leakage = read_soltabs(tmp_path / "slow.h5")[LEAKAGE_NAME]
     assert not leakage.good[:, :, leakage.ants.index(ANTS[3])].any()
     assert np.abs(fill(leakage).values[:, :, leakage.ants.index(ANTS[3])]).max() == 0.0

@@ -279,7 +279,7 @@ def test_leakage_is_solved_removed_and_predicted(field: Field) -> None:
         )  # fmt: skip
         field.solve("leaky.ms", ApplyCal(field.root / "donor.h5", before), ddecal, h5parm=solved)
         piece = Piece(solved, field.times[0] - INTERVAL_S / 2, field.times[-1] + INTERVAL_S / 2, 0)
-        add_slow(field.root / fast, [piece], True, None, slow)
+        add_slow(field.root / fast, [piece], True, Path("unused"), slow, normalise=False)
         final, filled = field.root / "final.h5", field.root / "filled.h5"
         combine_final(slow, preapplied, INTERVAL_S, 1.0, final, filled)
         data, flags = field.dp3("leaky.ms", ApplyCal(final, ALL_SOLTABS), "corrected.ms")

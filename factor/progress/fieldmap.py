@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factor.directions.geometry import to_plane
-from factor.progress.looks import STALE_SIGN, Look, look_of, short_names
+from factor.progress.looks import STALE_SIGN, Look, is_near, look_of, offset_deg, short_names
 from factor.progress.model import Direction, Progress
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ PIXELS_PER_DEG = 60.0
 
 _OUTLINE = "#4d4d4d"
 _LINE = 0.8
+#: Where outliers are drawn that are too far out for the map, in radii of the field.
+_EDGE = 1.25
 #: Distance of name and calibrator at which they collide, in widths of the field.
 _APART = 0.03
 
@@ -64,9 +66,7 @@ class FieldMap:
         size = (2 * east * PIXELS_PER_DEG, 2 * north * PIXELS_PER_DEG)
         names = short_names([direction.name for direction in progress.directions], full=full_names)
         self._tiles = {
-            direction.name: _Tile(
-                axes, direction, progress.centre_deg or (0.0, 0.0), _APART * size[0], names[direction.name]
-            )
+            direction.name: _Tile(axes, direction, _Place(progress), names[direction.name])
             for direction in progress.directions
             if direction.planned.vertices
         }
@@ -102,26 +102,45 @@ class FieldMap:
         axes.set_ylim(middle[1] - reach, middle[1] + reach)
 
 
+class _Place:
+    """Where directions are on the map of a field."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._centre_deg = progress.centre_deg or (0.0, 0.0)
+        self._radius_deg = max(progress.radius_deg or (0.0, 0.0))
+        self.apart = 2 * _APART * self._radius_deg * PIXELS_PER_DEG
+
+    def of(self, direction: Direction) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Corners, calibrator, and how far out it is in degrees if it is drawn at the edge, else 0."""
+        planned = direction.planned
+        position = (planned.ra_deg, planned.dec_deg)
+        if is_near(direction, self._centre_deg, self._radius_deg):
+            return to_map(planned.vertices, self._centre_deg), to_map([position], self._centre_deg)[0], 0.0
+        east, north = offset_deg(direction, self._centre_deg)
+        far_deg = float(np.hypot(east, north))
+        edge = np.array([-east, north]) * (_EDGE * self._radius_deg / far_deg * PIXELS_PER_DEG)
+        return to_map(planned.vertices, position) + edge, edge, far_deg
+
+
 class _Tile:
     """One facet on the map: its area, its calibrator and its name."""
 
-    def __init__(
-        self, axes: Any, direction: Direction, centre_deg: tuple[float, float], apart: float, label: str
-    ) -> None:
+    def __init__(self, axes: Any, direction: Direction, place_of: _Place, label: str) -> None:
         from matplotlib.patches import Polygon
 
         planned = direction.planned
-        self.corners = to_map(planned.vertices, centre_deg)
+        self.corners, calibrator, far_deg = place_of.of(direction)
+        if far_deg:
+            label = f"{label}\n{far_deg:.1f}° away"
         self.height = 3 if planned.is_patch else 2
         self._patch = axes.add_patch(Polygon(self.corners, closed=True))
-        calibrator = to_map([(planned.ra_deg, planned.dec_deg)], centre_deg)[0]
         self._cross = axes.plot(*calibrator, marker="+", ms=5, zorder=6)[0]
         middle = _middle(self.corners)
         place: dict[str, Any] = {"xy": middle, "xytext": (0, 0), "va": "center"}
         if planned.is_patch:  # it is smaller than its name
             top = self.corners[np.argmax(self.corners[:, 1])]
             place = {"xy": (calibrator[0], top[1]), "xytext": (0, 2), "va": "bottom"}
-        elif np.hypot(*(calibrator - middle)) < apart:
+        elif np.hypot(*(calibrator - middle)) < place_of.apart:
             up = 1 if middle[1] >= calibrator[1] else -1
             place = {"xy": calibrator, "xytext": (0, 4 * up), "va": "bottom" if up > 0 else "top"}
         self._is_patch, self._name = planned.is_patch, label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,9 @@ from factor.progress.words import cut, is_bad
 _LABEL_WIDTH = 10
 #: Images whose number has a colour of its own.
 _MOST_IMAGES = 3
+
+#: What lies further out than so many radii of the field has no place of its own on a map.
+_REACH = 1.6
 
 #: Beside the name of a facet of which something is stale.
 STALE_SIGN = "↻"
@@ -60,6 +64,24 @@ def look_of(direction: Direction) -> Look:
         look = replace(look, sign=failed.sign)
     borrowed = direction.solutions not in ("", "own")
     return replace(look, hatch=failed.hatch) if borrowed or is_bad(direction) else look
+
+
+def is_near(direction: Direction, centre_deg: tuple[float, float], radius_deg: float) -> bool:
+    """Whether a direction is on the map of a field: outliers may be anywhere in the sky."""
+    far_deg = math.hypot(*offset_deg(direction, centre_deg))
+    return not direction.planned.is_patch or far_deg < _REACH * radius_deg
+
+
+def offset_deg(direction: Direction, centre_deg: tuple[float, float]) -> tuple[float, float]:
+    """How far a direction is to the east and to the north of a centre, along the great circle."""
+    ra, dec = math.radians(direction.planned.ra_deg - centre_deg[0]), math.radians(direction.planned.dec_deg)
+    dec0 = math.radians(centre_deg[1])
+    east = math.cos(dec) * math.sin(ra)
+    north = math.cos(dec0) * math.sin(dec) - math.sin(dec0) * math.cos(dec) * math.cos(ra)
+    cosine = math.sin(dec0) * math.sin(dec) + math.cos(dec0) * math.cos(dec) * math.cos(ra)
+    sine = math.hypot(east, north)
+    scale = math.degrees(math.atan2(sine, cosine)) / sine if sine else 0.0
+    return scale * east, scale * north
 
 
 def counted(directions: Sequence[Direction]) -> dict[str, int]:

@@ -52,7 +52,7 @@ def about_run(progress: Progress, now: float) -> list[str]:
         if last.remedy:
             lines.append(f"next: {last.remedy}")
         if len(progress.failures) > 1:
-            lines.append(f"and {len(progress.failures) - 1} earlier failures (checkfactor --text)")
+            lines.append(f"and {len(progress.failures) - 1} failed earlier (checkfactor --text)")
     if progress.running:
         lines += ["", *(running(operation, now) for operation in progress.running[:_MOST_RUNNING])]
         if len(progress.running) > _MOST_RUNNING:

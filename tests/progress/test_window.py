@@ -151,6 +151,19 @@ def test_patches_lie_above_facets(site: Site) -> None:
     assert desk.window.selected == "facet"
 
 
+def test_far_outlier(site: Site) -> None:
+    """A source to be peeled may be anywhere in the sky: the facets stay large, and it can be selected."""
+    far = PlannedDirection("CygA", 217.5, 80.0, square(217.5, 80.0, half=0.1), is_patch=True)
+    near = PlannedDirection("facet", 217.5, 52.0, square(217.5, 52.0))
+    site.plan(("CygA", "facet"), directions=(far, near))
+    desk = Desk(site)
+    axes = desk.figure.axes[0]
+    assert max(abs(limit) for limit in (*axes.get_xlim(), *axes.get_ylim())) < 200
+    assert any("28.0° away" in text.get_text() for text in axes.texts)
+    desk.click(217.5, 52.0 + 1.25 * 1.6)
+    assert desk.window.selected == "CygA"
+
+
 def test_names(site: Site) -> None:
     """Numbers on the map, full names with -f."""
     plan(site)

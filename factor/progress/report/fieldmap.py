@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factor.directions.geometry import to_plane
-from factor.progress.looks import STALE_SIGN, short_names
+from factor.progress.looks import STALE_SIGN, is_near, offset_deg, short_names
 from factor.progress.model import Direction, Progress
 from factor.progress.report.markup import Content, Markup, element, joined
 from factor.progress.report.states import anchor, mark, state_class
@@ -18,8 +18,6 @@ from factor.progress.words import is_bad, standing
 #: Width of the drawing in its own units.
 _WIDTH = 640.0
 _MARGIN = 26.0
-#: What lies further out than so many radii of the field is listed beside the map.
-_REACH = 1.6
 
 Point = tuple[float, float]
 
@@ -61,7 +59,7 @@ def field_map(progress: Progress) -> Markup | None:
     known = [direction for direction in progress.directions if direction.planned.vertices]
     if centre is None or radius is None or not known:
         return None
-    near = [direction for direction in known if _is_near(direction, centre, max(radius))]
+    near = [direction for direction in known if is_near(direction, centre, max(radius))]
     frame = _frame(near, centre, radius)
     names = short_names([direction.name for direction in progress.directions])
     for direction in near:
@@ -83,12 +81,6 @@ def field_map(progress: Progress) -> Markup | None:
     )  # fmt: skip
     far = [direction for direction in known if direction not in near]
     return joined(drawing, _beside(far, centre))
-
-
-def _is_near(direction: Direction, centre: Point, radius: float) -> bool:
-    x, y = to_plane(direction.planned.ra_deg, direction.planned.dec_deg, centre)
-    distance = math.hypot(float(x), float(y))
-    return not direction.planned.is_patch or distance < _REACH * radius
 
 
 def _frame(near: Sequence[Direction], centre: Point, radius: Point) -> _Frame:
@@ -155,7 +147,7 @@ def _beside(far: Sequence[Direction], centre: Point) -> Markup | None:
         return None
     places: list[Content] = ["Outside the map: "]
     for direction in far:
-        x, y = (float(v) for v in to_plane(direction.planned.ra_deg, direction.planned.dec_deg, centre))
+        x, y = offset_deg(direction, centre)
         places += [
             ", " if len(places) > 1 else None,
             element("a", direction.name, href=f"#{anchor(direction.name)}"),

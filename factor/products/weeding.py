@@ -122,22 +122,22 @@ def _impossible(soltab: Soltab) -> Bools:
 def _random(soltab: Soltab) -> Bools:
     """Phases without memory: those of a station during some minutes."""
     off = np.zeros(soltab.shape, dtype=bool)
+    phasors = np.where(soltab.good, np.exp(1j * soltab.values), 0.0)
     for part in soltab.parts:
         windows = max(1, round((part.stop - part.start) / COHERENCE_WINDOW))
         edges = np.linspace(part.start, part.stop, windows + 1).round().astype(int)
         for start, stop in itertools.pairwise(edges):
-            np.moveaxis(off, 2, 0)[_incoherent(soltab, slice(start, stop)), start:stop] = True
+            np.moveaxis(off, 2, 0)[_incoherent(phasors[start:stop]), start:stop] = True
     return off
 
 
-def _incoherent(soltab: Soltab, times: slice) -> Bools:
-    """Stations whose phases turn unlike those of the others.
+def _incoherent(phasors: NDArray[np.complex128]) -> Bools:
+    """Stations whose phasors of (time, freq, ant, ...), 0 where flagged, turn unlike those of the others.
 
     Each is held against every other one, since none is known to be a good reference: with the
     median of them a good station is coherent.
     """
-    phasors = np.where(soltab.good, np.exp(1j * soltab.values), 0.0)[times]
-    turns = np.moveaxis(phasors[1:] * phasors[:-1].conj(), 2, 0).reshape(len(soltab.ants), -1)
+    turns = np.moveaxis(phasors[1:] * phasors[:-1].conj(), 2, 0).reshape(phasors.shape[2], -1)
     together = (turns != 0).astype(float)
     number = together @ together.T
     np.fill_diagonal(number, 0.0)

@@ -181,6 +181,8 @@ def compared(model: Path, source: Source) -> str:
     north = (new.dec_deg - source["dec_deg"]) * 3600.0
     near = np.hypot(east, north) < 40.0
     flux_jy = new.flux_jy[near]
+    if not flux_jy.sum() > 0:
+        return "nothing at its place"
     away = np.hypot(east[near] @ flux_jy, north[near] @ flux_jy) / flux_jy.sum()
     return f"{flux_jy.sum() / apparent_jy(source):.3f} of its flux, {away:.2f} arcsec off"
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from factor.errors import FactorError
 from factor.state.store import read_json, reserve, sync_folder, write_json
-from factor.state.table import open_table, sync_table
+from factor.state.table import open_table, sync_table, writing
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ class Ledger:
             return False
         self.pending.unlink(missing_ok=True)
         try:
-            self._compute(difference, sign)
+            with writing(self.pending):
+                self._compute(difference, sign)
         except BaseException:
             self.pending.unlink(missing_ok=True)
             raise
@@ -244,11 +245,12 @@ class Ledger:
                 f"delete {self.chunk_ms} (and start over without results/ and state/), "
                 "Factor then makes the chunk again",
             )
-        if intent["source"] == "pending":
-            self._copy_pending()
-        else:
-            self._copy_pristine()
-        sync_table(self.chunk_ms)
+        with writing(self.chunk_ms):
+            if intent["source"] == "pending":
+                self._copy_pending()
+            else:
+                self._copy_pristine()
+            sync_table(self.chunk_ms)
         _instant("copied")
         self._write(_State(tuple(_entry_from_json(entry) for entry in intent["entries"])))
         _instant("recorded")

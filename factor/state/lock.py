@@ -1,14 +1,20 @@
-"""One run at a time in a working directory."""
+"""One run at a time in a working directory, also on a network file system.
+
+The lock is a file that says which process of which host holds it. It appears whole, or not
+at all, by a hard link, which network file systems make for one of several at once; nothing
+here needs their own locks.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import errno
+import hashlib
 import json
 import os
+import secrets
 import socket
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +22,10 @@ from typing import Any
 
 from factor.errors import FactorError
 from factor.workspace import Workspace
+
+#: What file systems without hard links say.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+_ENDED = "ended"
 
 
 @contextmanager
@@ -83,57 +93,79 @@ def holder(workspace: Workspace) -> Holder | None:
 
 
 def _acquire(path: Path) -> str:
+    """Make the lock; give what is in it, which no other lock ever had."""
     content = json.dumps(
         {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "process_start": _process_start(os.getpid()),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "token": secrets.token_hex(8),
         }
     )
     for _ in range(3):
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        except FileExistsError:
-            _clear_if_stale(path)
-            continue
+            if _appear(path, content):
+                return content
         except OSError as error:
             raise FactorError(
                 f"{path} can't be made: {error.strerror or error}",
                 "dir_working must be a directory in which files can be written",
             ) from error
-        try:
-            os.write(descriptor, content.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        return content
+        _clear_if_stale(path)
     raise FactorError(f"{path}: several runs are starting here at once", "start one of them again")
 
 
-def _clear_if_stale(path: Path) -> None:
-    """Remove a dead process' lock; raise when its run may be alive."""
+def _appear(path: Path, content: str) -> bool:
+    """Make a file with its content at once; False when it is there already."""
+    own = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        stream = path.open(encoding="utf-8")
-    except FileNotFoundError:
-        return
-    with stream:
-        # Two runs that find the same stale lock: only one may remove it.
-        with suppress(OSError):
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        text = stream.read()
-        if not text:
-            # Its owner is between making and filling it.
-            time.sleep(0.5)
-            text = stream.read()
-        holder = _parse(text)
-        if _is_alive(holder):
-            raise _busy(path, holder)
+        _write_new(own, content)
         try:
-            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-                path.unlink()
-        except FileNotFoundError:
-            return
+            os.link(own, path)
+        except FileExistsError:
+            # Over a network the answer to a link that was made can get lost, and the link be asked for again.
+            return own.stat().st_nlink == 2
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            try:
+                _write_new(path, content)
+            except FileExistsError:
+                return False
+        return True
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _write_new(path: Path, content: str) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    try:
+        os.write(descriptor, content.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _clear_if_stale(path: Path) -> None:
+    """Remove a dead process' lock; raise when its run may be alive.
+
+    Of several runs that find it, the one that holds a lock named after its content may remove
+    it, after another look: so none removes the new lock of another.
+    """
+    stale = _read(path)
+    if not stale and not path.exists():
+        return
+    content = _parse(stale)
+    if _is_alive(content):
+        raise _busy(path, content)
+    right = path.with_name(f"{path.name}.{hashlib.sha256(stale.encode()).hexdigest()[:12]}")
+    _acquire(right)
+    try:
+        if _read(path) == stale:
+            path.unlink()
+    finally:
+        right.unlink(missing_ok=True)
 
 
 def _is_alive(holder: dict[str, Any]) -> bool:
@@ -147,8 +179,9 @@ def _is_alive(holder: dict[str, Any]) -> bool:
         return False
     except PermissionError:
         pass
-    start = holder.get("process_start")
-    return not start or _process_start(pid) in ("", start)
+    now = _process_start(pid)
+    # A process that has ended, but whose parent does not care, does not work any more.
+    return now != _ENDED and (not holder.get("process_start") or now in ("", holder["process_start"]))
 
 
 def _process_start(pid: int) -> str:
@@ -158,7 +191,8 @@ def _process_start(pid: int) -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-    return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
+    fields = stat.rpartition(")")[2].split()
+    return _ENDED if fields[0] in "ZX" else f"{boot}/{fields[19]}"
 
 
 def _busy(path: Path, holder: dict[str, Any]) -> FactorError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,24 @@ def open_table(ms: Path, *, readonly: bool = True) -> Table:
         return tables.table(str(ms), readonly=readonly, ack=False)
     except RuntimeError as error:
         raise FactorError(f"{ms} can't be opened: {error}") from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Within: what keeps data from being written (a full disk, above all) is told in words.
+
+    Raises
+    ------
+    FactorError
+        With the file, and what to do.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # casacore raises the latter
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise FactorError(
+            f"{path} can't be written: {reason}", "make room or correct the permissions, then run again"
+        ) from error
 
 
 def sync_table(ms: Path) -> None:

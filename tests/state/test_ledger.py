@@ -118,6 +118,22 @@ def test_full_disk(
     assert _residual_is(ledger, read_column, 0)
 
 
+def test_disk_that_fails_in_the_middle(
+    ledger: Ledger, make_difference: Make, read_column: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota that is reached while the chunk itself is written: told in words, and finished later."""
+
+    def full(_: Path) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_module, "sync_table", full)
+        with pytest.raises(FactorError, match=r"field_chunk0.ms can't be written: Disk quota exceeded"):
+            ledger.apply("a", _second_band(make_difference("one", 3)), -1, "m1")
+    assert ledger.recover()
+    assert _residual_is(ledger, read_column, 3)
+
+
 def test_data_that_were_not_finite_before(ledger: Ledger, make_difference: Make, read_column: Read) -> None:
     """Flagged visibilities may be NaN from the telescope on: no reason to refuse."""
     from casacore import tables

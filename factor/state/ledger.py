@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from factor.errors import FactorError
 from factor.state.store import read_json, reserve, sync_folder, write_json
-from factor.state.table import open_table, sync_table, writing
+from factor.state.table import give_back, header_of, open_table, sync_table, writing
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -230,7 +230,10 @@ class Ledger:
         state: _State,
         entries: tuple[Subtraction, ...],
     ) -> None:
-        intent = {"source": source, "entries": [_entry_to_json(entry) for entry in entries]}
+        # An edit that this one replaces may have died with the chunk's own header.
+        header = (state.intent or {}).get("header") or header_of(self.chunk_ms, _RESIDUAL)
+        standing = [_entry_to_json(entry) for entry in entries]
+        intent = {"source": source, "entries": standing, "header": header}
         noted = replace(state, intent=intent)
         self._write(noted)
         _instant("noted")
@@ -246,6 +249,7 @@ class Ledger:
                 "Factor then makes the chunk again",
             )
         with writing(self.chunk_ms):
+            give_back(self.chunk_ms, intent.get("header", {}))
             if intent["source"] == "pending":
                 self._copy_pending()
             else:

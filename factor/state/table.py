@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,28 @@ def writing(path: Path) -> Iterator[None]:
         raise FactorError(
             f"{path} can't be written: {reason}", "make room or correct the permissions, then run again"
         ) from error
+
+
+def header_of(ms: Path, column: str) -> dict[str, str]:
+    """The small file that describes a tiled column, by name, as hexadecimal text.
+
+    casacore empties it and writes it anew, the same, whenever the column was written: a death
+    in between leaves a measurement set that cannot be opened.
+    """
+    with open_table(ms) as main:
+        info = main.getdminfo(column)
+    if not info["TYPE"].startswith("Tiled"):
+        return {}
+    path = ms / f"table.f{info['SEQNR']}"
+    return {path.name: path.read_bytes().hex()}
+
+
+def give_back(ms: Path, header: Mapping[str, str]) -> None:
+    """Put back what `header_of` gave, where it is damaged."""
+    for name, content in header.items():
+        path, whole = ms / Path(name).name, bytes.fromhex(content)
+        if not path.exists() or path.read_bytes() != whole:
+            path.write_bytes(whole)
 
 
 def sync_table(ms: Path) -> None:

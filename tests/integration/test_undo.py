@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +26,8 @@ from factor.operations.passes import CorruptedModel
 from factor.parset import load
 from factor.preparation import chunk_observation, plan_observation
 from factor.products.solutions import AMPLITUDE, PHASE, Frame, Soltab, write_h5parm
+from factor.state import ledger as ledger_module
+from factor.state.ledger import Ledger
 from factor.state.store import StateStore
 from factor.tools.environment import find_tools
 from factor.workspace import Workspace
@@ -147,3 +155,83 @@ def test_what_is_not_what_was_subtracted(places: tuple[Place, Place]) -> None:
         facetsub.undo(one.engine.context("facetsub", "b"), one.field, changed)
     for first, second in zip(before, one.read("CORRECTED_DATA"), strict=True):
         assert np.array_equal(first, second)
+
+
+class Killed:
+    """Subtractions and undoings in processes that are killed at random."""
+
+    def __init__(self, place: Place, random: np.random.Generator) -> None:
+        self.place, self._random = place, random
+        files = [file.path for chunk in place.field.observation.chunks for file in chunk.files]
+        self.ledgers = [Ledger(place.field.workspace, path) for path in files]
+        for ledger in self.ledgers:
+            ledger.reset_all()
+        self._data = place.read("DATA")
+        self._changes: dict[str, list[np.ndarray]] = {}
+        for name in FLUXES:
+            begin = time.monotonic()
+            place.subtract(name)
+            self._seconds = time.monotonic() - begin
+            after = place.read("CORRECTED_DATA")
+            self._changes[name] = [one - two for one, two in zip(self._data, after, strict=True)]
+            for ledger in self.ledgers:
+                ledger.reset_all()
+
+    def standing(self) -> list[set[str]]:
+        """What stands subtracted, file by file."""
+        return [{entry.direction for entry in ledger.subtracted()} for ledger in self.ledgers]
+
+    def is_consistent(self) -> bool:
+        """Whether each file is its data less what its ledger says, each once."""
+        residuals = self.place.read("CORRECTED_DATA")
+        for number, (ledger, found) in enumerate(zip(self.ledgers, residuals, strict=True)):
+            names = [entry.direction for entry in ledger.subtracted()]
+            expected = self._data[number] - sum(self._changes[name][number] for name in names)
+            rms = np.sqrt((np.abs(expected) ** 2).mean())
+            if len(names) != len(set(names)) or np.abs(found - expected).max() > 1e-5 * rms:
+                return False
+        return True
+
+    def kill_during(self, action: Callable[[], None]) -> bool:
+        """Whether an action was killed: in DP3 or anywhere, or at an instant of an edit."""
+        by_clock = self._random.random() < 0.5
+        seconds = self._seconds * self._random.random() if by_clock else 600.0
+        instants = 0 if by_clock else int(self._random.integers(1, 6 * len(self.ledgers)))
+        child = os.fork()
+        if child == 0:
+            passed = iter(range(1, 1000))
+
+            def die(_: str) -> None:
+                if next(passed) == instants:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            status = 99
+            try:
+                ledger_module._instant = die
+                action()
+                status = 0
+            finally:
+                os._exit(status)
+        timer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
+        timer.start()
+        _, status = os.waitpid(child, 0)
+        timer.cancel()
+        assert not os.WIFEXITED(status) or os.WEXITSTATUS(status) == 0
+        return os.WIFSIGNALED(status)
+
+
+def test_killed_at_random(places: tuple[Place, Place]) -> None:
+    """No double and no missing subtraction, in any chunk, whatever of Factor or DP3 dies when."""
+    place, random = places[0], np.random.default_rng(7)
+    run, killed = Killed(place, random), 0
+    while killed < (40 if os.environ.get("FACTOR_ALL_FAULTS") == "1" else 3):
+        name = str(random.choice(list(FLUXES)))
+        is_there = name in run.standing()[0]
+        action = partial(place.undo if is_there else place.subtract, name)
+        while run.kill_during(action):
+            killed += 1
+            for ledger in run.ledgers:
+                ledger.recover()
+            assert run.is_consistent(), f"after {killed} kills"
+        assert all((name in standing) != is_there for standing in run.standing())
+        assert run.is_consistent(), f"after {killed} kills"

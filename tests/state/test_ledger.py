@@ -7,7 +7,9 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from factor.errors import FactorError
 from factor.state import ledger as ledger_module
 from factor.state import store
 from factor.state.ledger import Difference, Ledger
+from factor.state.table import header_of
 from factor.workspace import Workspace
 
 Read = Callable[[Path, str], np.ndarray]
@@ -281,3 +284,104 @@ def test_unreadable_ledger(ledger: Ledger, text: str, message: str) -> None:
         ledger.subtracted()
     assert str(ledger.path) in str(caught.value)
     assert caught.value.hint
+
+
+class _Chunk:
+    """A ledger with four directions, of which any may be subtracted, undone, or all reset."""
+
+    #: Sums of any of them are exact in single precision.
+    VALUES: ClassVar[dict[str, complex]] = {"a": 3, "b": 5j, "c": 16 + 2j, "d": -7}
+
+    def __init__(self, ledger: Ledger, make_difference: Make) -> None:
+        self.ledger = ledger
+        self._differences = {
+            name: _second_band(make_difference(name, value)) for name, value in self.VALUES.items()
+        }
+
+    def standing(self) -> set[str]:
+        return {entry.direction for entry in self.ledger.subtracted()}
+
+    def act(self, name: str, sign: Literal[-1, 0, 1]) -> object:
+        """Subtract (-1) or undo (1) a direction, or reset all (0)."""
+        if sign == 0:
+            return self.ledger.reset_all()
+        return self.ledger.apply(name, self._differences[name], sign, f"model of {name}")
+
+    def wanted(self, name: str, sign: int) -> set[str]:
+        """What stands after an action."""
+        if sign == 0:
+            return set()
+        return self.standing() | {name} if sign == -1 else self.standing() - {name}
+
+    def is_consistent(self, read: Read) -> bool:
+        """Whether the residual is the data less what the ledger says, each once."""
+        total = sum((self.VALUES[name] for name in self.standing()), 0j)
+        return len(self.ledger.subtracted()) == len(self.standing()) and _residual_is(
+            self.ledger, read, total
+        )
+
+
+def test_hundreds_of_kills(ledger: Ledger, read_column: Read, make_difference: Make) -> None:
+    """Subtractions, undoings and resets in any order, killed anywhere, their recoveries as well."""
+    chunk, random, killed = _Chunk(ledger, make_difference), np.random.default_rng(4), 0
+    while killed < 200:
+        name, sign = str(random.choice(list("abcd"))), (-1, -1, 1, 1, 0)[random.integers(5)]
+        before, after = chunk.standing(), chunk.wanted(name, sign)
+        died = _dies_at(int(random.integers(1, 16)), partial(chunk.act, name, sign))
+        killed += died
+        while died and random.random() < 0.4 and _dies_at(int(random.integers(1, 8)), ledger.recover):
+            killed += 1
+        ledger.recover()
+        assert chunk.standing() in ((before, after) if died else (after,))
+        if died and random.random() < 0.5:
+            # The next run does what this one was about to.
+            chunk.act(name, sign)
+            assert chunk.standing() == after
+        assert chunk.is_consistent(read_column), f"after {killed} kills"
+        assert not ledger.pending.exists()
+
+
+def test_killed_while_casacore_closes_the_chunk(
+    workspace: Workspace, chunk: Path, make_difference: Make, read_column: Read
+) -> None:
+    """It empties the column's header and writes it anew: between the two only the ledger has it."""
+    ledger = Ledger(workspace, _tiled(chunk))
+    ledger.create()
+    header = next(iter(header_of(ledger.chunk_ms, "CORRECTED_DATA")))
+    difference = _second_band(make_difference("one", 3))
+    for again in (ledger.recover, ledger.reset_all):
+        child = os.fork()
+        if child == 0:
+            ledger_module._instant = lambda name: os._exit(0) if name == "copied" else None
+            ledger.apply("a", difference, -1, "m1")
+        os.waitpid(child, 0)
+        (ledger.chunk_ms / header).write_bytes(b"")
+        assert again()
+        assert _residual_is(ledger, read_column, 3 if again == ledger.recover else 0)
+        ledger.reset_all()
+
+
+def _tiled(chunk: Path) -> Path:
+    """The same chunk as Factor stores it."""
+    from casacore import tables
+
+    path = chunk.with_name("tiled_chunk0.ms")
+    with tables.table(str(chunk), ack=False) as main:
+        info = {
+            f"*{i}": {"TYPE": "TiledColumnStMan", "NAME": f"Tiled{name}", "SEQNR": i, "COLUMNS": [name],
+                      "SPEC": {"DEFAULTTILESHAPE": [4, 4, 12]}}
+            for i, name in enumerate(main.colnames())
+        }  # fmt: skip
+        description = tables.maketabdesc(
+            [
+                tables.makearrcoldesc(
+                    name, main.getcol(name).flat[0], 2, main.getcell(name, 0).shape, "TiledColumnStMan",
+                    f"Tiled{name}", valuetype=main.coldatatype(name),
+                )
+                for name in main.colnames()
+            ]
+        )  # fmt: skip
+        with tables.table(str(path), description, dminfo=info, nrow=main.nrows(), ack=False) as copy:
+            for name in main.colnames():
+                copy.putcol(name, main.getcol(name))
+    return path

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from factor import __version__
 from factor.archive import calibrated
 from factor.archive.contents import FOLDERS, contents, image_names
 from factor.archive.copying import (
@@ -24,29 +23,34 @@ from factor.archive.copying import (
     side_by_side,
     size_of,
 )
-from factor.archive.flags import save_flags
+from factor.archive.flags import flags_file, load_notes, save_flags
 from factor.archive.inputs import UserFiles, user_files
 from factor.archive.manifest import Entry, Manifest, read_earlier, set_aside, write_manifest
 from factor.archive.names import field_name
 from factor.archive.readme import NAME as README
 from factor.archive.readme import readme
+from factor.archive.scripts import write_scripts
 from factor.errors import FactorError, InputError
 from factor.execution.context import now
 from factor.execution.local import available_cpus
 from factor.execution.signals import stop_on_signals
+from factor.observation.chunks import load_observation
 from factor.parset import Settings
 from factor.progress.model import Progress
 from factor.progress.reading import Reader
 from factor.progress.report.page import write_report
 from factor.state.lock import holder, run_lock
 from factor.tools import environment
-from factor.tools.versions import package_version, version_in_log
+from factor.tools.versions import installed_versions, version_in_log
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.archive")
 
 #: What tells of a run; all else that a resumed run takes up must be of one state of it.
 _CHRONICLES = ("log/", "pipeline_state/", "misc/factor.log")
+
+#: What calibrated data are restored from: of one state in any archive.
+_CALIBRATION = ("instrument_tables/", "sky_models/", "state/")
 
 _TOLD = 5
 
@@ -111,7 +115,8 @@ def archive(settings: Settings, folder: Path, options: ArchiveOptions) -> None:
         work = _compare(items, folder, options, resumable=resumable)
         export = None
         if options.directions:
-            export = calibrated.plan_export(settings, workspace, options.directions)
+            observation = load_observation(workspace)
+            export = calibrated.plan_export(settings, workspace, observation, options.directions)
         needed = sum(size_of(item.source) for item in work.copied)
         check_space(folder, needed + (0 if export is None else calibrated.bytes_of(export)))
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,10 +128,10 @@ def archive(settings: Settings, folder: Path, options: ArchiveOptions) -> None:
         calibrated.clear(folder)
         _save_flags(workspace, folder, clobber=options.clobber)
         _report(reader, progress, folder)
-        (folder / "script").mkdir(exist_ok=True)
+        write_scripts(folder / "script")
         manifest = _manifest(workspace, folder, entries, given, earlier)
         manifest = replace(manifest, resumable=resumable, images=_images(items, earlier))
-        (folder / README).write_text(readme(field_name(workspace), manifest))
+        (folder / README).write_text(readme(field_name(workspace), manifest, _inputs(folder, workspace)))
         write_manifest(folder, manifest)
     _tell(folder, manifest)
 
@@ -189,10 +194,11 @@ def _compare(items: Sequence[Item], folder: Path, options: ArchiveOptions, *, re
             work.kept.append(item)
         else:
             (work.copied if options.clobber else work.differing).append(item)
-    mixed = [item.target for item in work.differing if not item.target.startswith(_CHRONICLES)]
-    if resumable and mixed:
+    others = [item.target for item in work.differing if not item.target.startswith(_CHRONICLES)]
+    mixed = others if resumable else [path for path in others if path.startswith(_CALIBRATION)]
+    if mixed:
         raise InputError(
-            f"{folder} has another state of this run, and can't be made resumable with it: {len(mixed)} "
+            f"{folder} has another state of this run, and can't be added to: {len(mixed)} "
             f"files differ, e.g. {', '.join(mixed[:_TOLD])}",
             "use -c to replace them, or archive to another folder",
         )
@@ -217,7 +223,7 @@ def _copy(work: _Work, needed: int) -> list[Entry]:
 
 def _save_flags(workspace: Workspace, folder: Path, *, clobber: bool) -> None:
     for ms in sorted(workspace.chunks.glob("Band_*/*.ms")):
-        target = folder / "instrument_tables" / "flags" / ms.parent.name / f"{ms.stem}.flags.npz"
+        target = flags_file(folder, ms)
         if clobber or not target.exists():
             save_flags(ms, target)
 
@@ -279,13 +285,22 @@ def _images(items: Sequence[Item], earlier: Manifest | None) -> dict[str, str]:
     return {**({} if earlier is None else earlier.images), **image_names(items)}
 
 
+def _inputs(folder: Path, workspace: Workspace) -> tuple[str, ...]:
+    """The measurement sets from which the run began."""
+    notes = load_notes(folder, workspace).values()
+    return tuple(sorted({source["name"] for note in notes for source in note.sources}))
+
+
 def _versions(workspace: Workspace) -> dict[str, str]:
+    """What the run worked with, as far as its logs say, else what is here."""
+    try:
+        tools = environment.find_tools()
+    except InputError:
+        tools = None
+    found = installed_versions(tools)
     logs = sorted(workspace.logs.glob("facet*/*.out.log"))
-    wsclean = next(filter(None, (version_in_log("WSClean", path) for path in reversed(logs))), "")
-    found = {"Factor": __version__, "DP3": package_version("dp3"), "WSClean": wsclean}
-    for name, package in (("casacore", "python-casacore"), ("EveryBeam", "everybeam"), ("LoSoTo", "losoto")):
-        found[name] = package_version(package)
-    return {tool: version for tool, version in found.items() if version}
+    said = next(filter(None, (version_in_log("WSClean", path) for path in reversed(logs))), "")
+    return {**found, "WSClean": said} if said else found
 
 
 def _tell(folder: Path, manifest: Manifest) -> None:

@@ -15,9 +15,10 @@ from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
-from factor.observation.chunks import load_observation
+from factor.observation.model import Observation
+from factor.operations.base import Field
 from factor.operations.facet_imaging import finest_set, operation_name
-from factor.operations.facetimage import export_averaged
+from factor.operations.facetimage import RestoringBeam, export_averaged
 from factor.operations.layout import lay_out
 from factor.parset import Settings
 from factor.state.intent import load_intent
@@ -53,9 +54,29 @@ class Export:
     operation: str
     facets: tuple[Facet, ...]
 
+    @property
+    def beam(self) -> RestoringBeam:
+        """The restoring beam with which they were imaged."""
+        record = self.standing.engine.store.load(self.operation, FIELD)
+        major, minor, angle = (0.0, 0.0, 0.0) if record is None else record.results["beam"]
+        return major, minor, angle
 
-def plan_export(settings: Settings, workspace: Workspace, names: Sequence[str]) -> Export:
+
+def plan_export(
+    settings: Settings, workspace: Workspace, observation: Observation, names: Sequence[str]
+) -> Export:
     """Find the directions whose calibrated data are wanted.
+
+    Parameters
+    ----------
+    settings : Settings
+        The parset of the run.
+    workspace : Workspace
+        The working directory.
+    observation : Observation
+        Its chunks, which need not be there yet.
+    names : sequence of str
+        The directions, or ``all``.
 
     Raises
     ------
@@ -66,7 +87,7 @@ def plan_export(settings: Settings, workspace: Workspace, names: Sequence[str]) 
         raise InputError(
             f"{workspace.root}: a reset was interrupted", "run runfactor first: it finishes the reset"
         )
-    field = lay_out(settings, workspace, load_observation(workspace), keep=False)
+    field = lay_out(settings, workspace, observation, keep=False)
     cpus = settings.cluster.ncpu or available_cpus()
     engine = Engine(
         workspace=workspace,
@@ -105,6 +126,13 @@ def bytes_of(export: Export) -> int:
     return total
 
 
+def calibrated_data(folder: Path, field: Field, facet: Facet) -> list[Path]:
+    """Where an archive has the calibrated data of a direction, by chunk."""
+    place = folder / "calibrated_data" / facet.name
+    chunks = field.observation.chunks
+    return [field.workspace.calibrated_data(place, facet.name, chunk.index) for chunk in chunks]
+
+
 def export_direction(export: Export, facet: Facet, folder: Path, *, clobber: bool) -> list[str]:
     """Write the calibrated data of one direction into an archive; what is there is kept.
 
@@ -125,24 +153,20 @@ def export_direction(export: Export, facet: Facet, folder: Path, *, clobber: boo
         The measurement sets, in the archive.
     """
     field = export.standing.field
-    place = folder / "calibrated_data" / facet.name
-    chunks = field.observation.chunks
-    targets = [field.workspace.calibrated_data(place, facet.name, chunk.index) for chunk in chunks]
+    targets = calibrated_data(folder, field, facet)
     names = [str(target.relative_to(folder)) for target in targets]
     if not clobber and all(target.is_dir() for target in targets):
         log.info("%s: calibrated data are there already", facet.name)
         return names
     log.info("%s: calibrated data, %d measurement sets", facet.name, len(targets))
-    engine = _engine(export.standing.engine, folder)
-    record = export.standing.engine.store.load(export.operation, FIELD)
-    major, minor, angle = (0.0, 0.0, 0.0) if record is None else record.results["beam"]
+    engine = making_engine(export.standing.engine, folder)
     context = engine.context(export.operation, facet.name)
     context.products.mkdir(parents=True, exist_ok=True)
     made = export_averaged(
-        context, field, facet, export.standing.calibration(facet), (major, minor, angle),
+        context, field, facet, export.standing.calibration(facet), export.beam,
         field.workspace.products(export.operation, facet.name),
     )  # fmt: skip
-    place.mkdir(parents=True, exist_ok=True)
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
     for source, target in zip(made, targets, strict=True):
         remove(target)
         source.rename(target)
@@ -150,8 +174,8 @@ def export_direction(export: Export, facet: Facet, folder: Path, *, clobber: boo
     return names
 
 
-def _engine(engine: Engine, folder: Path) -> Engine:
-    """An engine that makes things in the archive and leaves the working directory alone."""
+def making_engine(engine: Engine, folder: Path) -> Engine:
+    """An engine that makes things in a folder and leaves the working directory alone."""
     making = Workspace(folder.resolve() / _MAKING)
     return Engine(
         workspace=making,

@@ -18,16 +18,16 @@ FOLDERS = {
     "images": "images, by direction and operation; mosaics are in images/field/",
     "plots": "pictures of images and solutions, by direction and operation",
     "instrument_tables": "solutions (H5parm) of all directions, by direction and operation; "
-    "instrument_tables/flags/ has the flags of the input data",
+    "instrument_tables/flags/ has the flags of the data",
     "sky_models": "sky models of all directions, apparent flux densities, by direction and operation",
     "calibrated_data": "calibrated visibilities, one measurement set for each chunk of time",
-    "chunks": "the data that Factor works on, in pieces of time, with the direction-independent sky models",
+    "chunks": "the direction-independent sky models; with -r also the data, in pieces of time",
     "state": "what is done: one JSON file for each operation and direction, with the numbers of the verdicts",
     "pipeline_state": "the plan of the run, and how its last part ended",
     "misc": "parset, directions, the user's masks and models, factor.log, regions",
     "log": "commands.log: every command of DP3 and WSClean; what the tools said, by operation",
     "qa": "report of the run as web pages: open qa/index.html",
-    "script": "programs that make products again from this archive",
+    "script": "programs that restore calibrated data and images, or run the whole again: see below",
 }
 
 #: Operations whose images every archive has.
@@ -57,8 +57,9 @@ def contents(settings: Settings, workspace: Workspace, *, resumable: bool) -> li
         Solutions and sky models of the same content once.
     """
     items = [*_misc(workspace), *_products(settings, workspace, resumable=resumable)]
+    items += [*_state(workspace), *_chunks(workspace, resumable=resumable)]
     if resumable:
-        items += [*_state(workspace), *_chunks(workspace), *_logs(workspace)]
+        items += _logs(workspace)
     return _once(items)
 
 
@@ -119,10 +120,10 @@ def _state(workspace: Workspace) -> Iterator[Item]:
         yield _item(workspace, path, f"{folder}/{path.relative_to(workspace.state)}")
 
 
-def _chunks(workspace: Workspace) -> Iterator[Item]:
-    """Chunks with their ledgers, edits on their way into them, and sky models."""
+def _chunks(workspace: Workspace, *, resumable: bool) -> Iterator[Item]:
+    """The initial sky models; to resume, also chunks with their ledgers, and edits on their way into them."""
     for path in sorted(workspace.chunks.glob("Band_*/*")):
-        if not _is_draft(path):
+        if (resumable or path.suffix == ".skymodel") and not _is_draft(path):
             yield _item(workspace, path, f"chunks/{path.relative_to(workspace.chunks)}")
 
 

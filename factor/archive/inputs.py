@@ -116,7 +116,9 @@ def with_root(text: str, old: str, new: Path) -> str:
     return re.sub(re.escape(before) + r"(?=[/\"\\\s,;:\]')]|$)", lambda _: after, text)
 
 
-def restored_parset(text: str, options: Mapping[str, str], workspace: Workspace) -> str:
+def restored_parset(
+    text: str, options: Mapping[str, str], workspace: Workspace, dir_ms: Path | None = None
+) -> str:
     """A parset's text for a restored working directory: its paths lead there, all else stays.
 
     Parameters
@@ -127,13 +129,22 @@ def restored_parset(text: str, options: Mapping[str, str], workspace: Workspace)
         Options that name files, and where these are in the working directory.
     workspace : Workspace
         The restored working directory.
+    dir_ms : Path, optional
+        The input data; the chunks of the working directory when not given.
     """
     new = {name: str(workspace.resolve(path)) for name, path in options.items()}
-    new |= {"dir_working": str(workspace.root), "dir_ms": str(workspace.chunks)}
+    new |= {"dir_working": str(workspace.root), "dir_ms": str(dir_ms or workspace.chunks)}
     names = {
         name: option.attribute for option in _options() for name in (option.attribute, *option.old_names)
     }
     lines = [_restored_line(line, names, new) for line in text.splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def with_skymodels(text: str, models: Mapping[str, Path]) -> str:
+    """A parset's text that names the initial sky models of measurement sets."""
+    lines = [line for line in text.splitlines() if line.strip() not in {f"[{name}]" for name in models}]
+    lines += [f"[{name}]\n{INIT_SKYMODEL.name} = {path}" for name, path in models.items()]
     return "\n".join(lines) + "\n"
 
 

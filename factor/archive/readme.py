@@ -23,12 +23,37 @@ _DATA = """\
 Calibrated data
 ---------------
 
-calibrated_data/<direction>/<direction>_calibrated_data_chunk<n>.ms has the visibilities of one direction
-and one chunk of time: all bands as one spectral window, not compressed, column DATA, averaged as for the
-facet's image, phase centre in the middle of the facet. They are corrected with the facet's solutions, and
-hold the sources of that facet alone: all others are subtracted. They are corrected for the beam at the
-field's phase centre only, not for the primary beam: flux densities that are measured in them are apparent.
-Image all chunks of a direction together.
+calibrated_data/<direction>/<direction>_calibrated_data_chunk<n>.ms (with -d, or restored) has the
+visibilities of one direction and one chunk of time: all bands as one spectral window, not
+compressed, column DATA, averaged as for the facet's image, phase centre in the middle of the facet. They
+are corrected with the facet's solutions, and hold the sources of that facet alone: all others are
+subtracted. They are corrected for the beam at the field's phase centre only, not for the primary beam:
+flux densities that are measured in them are apparent. Image all chunks of a direction together.
+"""
+
+_SCRIPTS = """\
+Programs
+--------
+
+They need Factor, DP3 and WSClean in the versions above; they say which differ. All that they make goes
+to a folder of its own: this archive is only read. Begun again after an interruption, they go on.
+
+  script/restore_calibrated <input data> <output> -d <directions or all>
+
+restores calibrated data as described below, without solving: the input is cut and flagged as it was,
+the sources of all directions are subtracted with their solutions (instrument_tables/, sky_models/),
+then each direction asked for is added back and corrected.
+
+  script/reimage <output> -d <directions or all> [-i <output of restore_calibrated>]
+
+images these directions again from calibrated data (this archive's, without -i) with the options of the
+run; with all, the mosaic too.
+
+  script/rerun <input data> <output>
+
+runs Factor again with the parset and the directions of misc/.
+
+The input data are the measurement sets from which the run began, together in one folder:
 """
 
 _RESUMABLE = """\
@@ -51,7 +76,7 @@ A new run without the original data: give chunks/ as dir_ms in the parset.
 """
 
 
-def readme(field: str, manifest: Manifest) -> str:
+def readme(field: str, manifest: Manifest, inputs: Sequence[str]) -> str:
     """The text of the README.
 
     Parameters
@@ -60,6 +85,8 @@ def readme(field: str, manifest: Manifest) -> str:
         Name of the field.
     manifest : Manifest
         What the archive holds.
+    inputs : sequence of str
+        The measurement sets from which the run began.
     """
     title = f"{field}: archive of a run of Factor"
     parts = [
@@ -69,10 +96,9 @@ def readme(field: str, manifest: Manifest) -> str:
         _folders(manifest.entries),
         _images(manifest),
     ]
-    folders = {entry.path.partition("/")[0] for entry in manifest.entries}
-    parts += [_DATA] if "calibrated_data" in folders else []
+    parts += [_SCRIPTS + "".join(f"  {name}\n" for name in inputs), _DATA]
     parts += [_RESUMABLE if manifest.resumable else _BASIC]
-    parts += [_NEW_RUN] if "chunks" in folders else []
+    parts += [_NEW_RUN] if manifest.resumable else []
     parts += [_files(manifest.entries)]
     return "\n".join(parts)
 

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -93,22 +93,59 @@ def unarchive(folder: Path, output: Path, *, symlink: bool, clobber: bool) -> No
             f"{output} and the archive {folder} lie within each other", "restore to another folder"
         )
     manifest = read_manifest(folder)
+    if not manifest.resumable:
+        raise InputError(
+            f"{folder} is not resumable: it was made without -r",
+            "run archivefactor -r, or give its chunks as dir_ms of a new run if it has them",
+        )
     workspace = Workspace(output)
     with stop_on_signals():
-        restored = list(_plan(manifest, workspace))
-        _check(folder, manifest, restored, workspace)
+        restored = _verified(folder, manifest, workspace)
         if symlink:
             restored = [_with_links(folder, item) for item in restored]
         waiting = _waiting(folder, restored, output, clobber=clobber)
-        needed = sum(_bytes(item) for item in waiting)
-        check_space(output, needed)
+        _refuse_foreign(restored, output)
+        check_space(output, sum(_bytes(item) for item in waiting))
         with run_lock(workspace):
-            jobs = [partial(_restore, folder, item, output) for item in waiting]
-            side_by_side("restoring", needed, jobs, _at_once())
+            _restore_all(folder, waiting, output)
             for record in sorted(workspace.state.glob("*/*.json")):
                 # Some operations leave nothing but their record.
                 workspace.products(record.parent.name, record.stem).mkdir(parents=True, exist_ok=True)
     log.info("restored: go on with  runfactor %s", workspace.parset)
+
+
+def restore_part(
+    folder: Path, manifest: Manifest, workspace: Workspace, wanted: Callable[[str], bool]
+) -> None:
+    """Restore some of a run's files; what is there already is left alone.
+
+    Parameters
+    ----------
+    folder : Path
+        The archive.
+    manifest : Manifest
+        Its manifest.
+    workspace : Workspace
+        The working directory to be.
+    wanted : callable
+        Tells by its place in the working directory whether a file is.
+
+    Raises
+    ------
+    InputError
+        When one of them is damaged, or another file is in its place.
+    """
+    entries = [
+        replace(e, restores=tuple(path for path in e.restores if wanted(path))) for e in manifest.entries
+    ]
+    part = replace(manifest, entries=tuple(entry for entry in entries if entry.restores))
+    restored = _verified(folder, part, workspace)
+    _restore_all(folder, _waiting(folder, restored, workspace.root, clobber=False), workspace.root)
+
+
+def _restore_all(folder: Path, items: Sequence[_Restored], output: Path) -> None:
+    jobs = [partial(_restore, folder, item, output) for item in items]
+    side_by_side("restoring", sum(_bytes(item) for item in items), jobs, _at_once())
 
 
 def _at_once() -> int:
@@ -135,19 +172,15 @@ def _in_text(change: Callable[[str], str]) -> Rewrite:
     return lambda content: change(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
-def _check(folder: Path, manifest: Manifest, restored: Sequence[_Restored], workspace: Workspace) -> None:
-    """Refuse an archive that can't be resumed, is not what its manifest says, or leads elsewhere.
+def _verified(folder: Path, manifest: Manifest, workspace: Workspace) -> list[_Restored]:
+    """What goes where, from an archive that is what its manifest says and leads nowhere else.
 
     Raises
     ------
     InputError
         With all that is wrong.
     """
-    if not manifest.resumable:
-        raise InputError(
-            f"{folder} is not resumable: it was made without -r",
-            "run archivefactor -r, or give its chunks as dir_ms of a new run if it has them",
-        )
+    restored = list(_plan(manifest, workspace))
     problems = _odd_places([item.path for item in restored], workspace)
     problems += problems_of_files(folder, manifest.entries)
     if not problems:
@@ -157,6 +190,7 @@ def _check(folder: Path, manifest: Manifest, restored: Sequence[_Restored], work
         problems = [path for found in side_by_side("verifying", total, jobs, _at_once()) for path in found]
     if problems:
         raise InputError(problems, "the archive is damaged: copy it again, or make it again")
+    return restored
 
 
 def _damaged(folder: Path, entry: Entry, advance: Advance) -> list[str]:
@@ -209,7 +243,7 @@ def _waiting(folder: Path, restored: Sequence[_Restored], output: Path, *, clobb
     Raises
     ------
     InputError
-        When there are files of another state of a run, or of another run.
+        When other files are there, of another state of a run or of another run.
     """
     there = [item for item in restored if (output / item.path).exists()]
     total = sum(_bytes(item) for item in there)
@@ -222,22 +256,16 @@ def _waiting(folder: Path, restored: Sequence[_Restored], output: Path, *, clobb
             f"{len(other)} files are there and are not those of the archive, e.g. {names}",
             "use -c to replace them, or restore to another folder",
         )
-    foreign = _foreign({item.path for item in restored}, output)
-    if foreign:
-        raise InputError(
-            f"{output} has {len(foreign)} files of a run that the archive lacks, e.g. "
-            f"{', '.join(foreign[:_TOLD])}",
-            "restore to another folder, or delete chunks/, results/ and state/ there",
-        )
     done = {item.path for item, good in zip(there, whole, strict=True) if good}
     if done:
         log.info("%d files and measurement sets are there already", len(done))
     return [item for item in restored if item.path not in done]
 
 
-def _foreign(restored: set[str], output: Path) -> list[str]:
-    """Files among chunks, results and state that would be mixed with those of the archive."""
-    found = []
+def _refuse_foreign(items: Sequence[_Restored], output: Path) -> None:
+    """Refuse files among chunks, results and state that would be mixed with those of the archive."""
+    restored = {item.path for item in items}
+    found: list[str] = []
     for name in ("chunks", "results", "state"):
         for base, folders, files in os.walk(output / name):
             relative = Path(base).relative_to(output)
@@ -246,7 +274,12 @@ def _foreign(restored: set[str], output: Path) -> list[str]:
                 str(relative / m) for m in members if not _is_part(m) and str(relative / m) not in restored
             ]
             folders[:] = [f for f in folders if not f.endswith(".ms") and not _is_part(f)]
-    return sorted(found)
+    if found:
+        raise InputError(
+            f"{output} has {len(found)} files of a run that the archive lacks, e.g. "
+            f"{', '.join(sorted(found)[:_TOLD])}",
+            "restore to another folder, or delete chunks/, results/ and state/ there",
+        )
 
 
 def _is_part(name: str) -> bool:

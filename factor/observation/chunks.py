@@ -46,8 +46,8 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
         When the disk is too small or a chunk can't be made.
     """
     files = [(chunk, file, _target(workspace, chunk, file)) for chunk in plan for file in chunk.files]
-    notes = {target: describe(chunk, file) for chunk, file, target in files}
-    _refuse_other_input(notes, workspace)
+    notes = planned_notes(plan, workspace)
+    refuse_other_input(_existing_notes(workspace), notes, _REMEDY)
     for leftover in workspace.chunks.glob("Band_*/*.ms.part"):
         shutil.rmtree(leftover)
     missing = [item for item in files if not item[2].exists()]
@@ -69,14 +69,18 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
             )
         )
     run_in_processes(copy_chunk, [(task,) for task in tasks], jobs)
-    return _observation({target: notes[target] for _, _, target in files}, workspace)
+    return observation_of(notes, workspace)
+
+
+def planned_notes(plan: Sequence[ChunkPlan], workspace: Workspace) -> dict[Path, ChunkNote]:
+    """Give what a plan's chunks will say of themselves."""
+    return {_target(workspace, chunk, file): describe(chunk, file) for chunk in plan for file in chunk.files}
 
 
 def planned_observation(plan: Sequence[ChunkPlan], workspace: Workspace) -> Observation:
     """Give the observation that a plan's chunks will form, with the input's sky models."""
-    files = [(chunk, file, _target(workspace, chunk, file)) for chunk in plan for file in chunk.files]
-    planned = _observation({target: describe(chunk, file) for chunk, file, target in files}, workspace)
-    models = {file.band.name: file.band.skymodel for _, file, _ in files}
+    planned = observation_of(planned_notes(plan, workspace), workspace)
+    models = {file.band.name: file.band.skymodel for chunk in plan for file in chunk.files}
     return replace(
         planned,
         bands=tuple(replace(band, skymodel=models[band.name]) for band in planned.bands),
@@ -103,7 +107,7 @@ def load_observation(workspace: Workspace) -> Observation:
     notes = _existing_notes(workspace)
     if not notes:
         raise InputError(f"{workspace.chunks}: no chunks there", "run Factor with dir_ms set to the input")
-    return _observation(notes, workspace)
+    return observation_of(notes, workspace)
 
 
 def known_flagged_fractions(workspace: Workspace) -> dict[str, float]:
@@ -189,19 +193,34 @@ def _existing_notes(workspace: Workspace) -> dict[Path, ChunkNote]:
     return notes
 
 
-def _refuse_other_input(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> None:
-    """Raise when chunks that are there do not come from this input cut this way."""
+def refuse_other_input(
+    known: Mapping[Path, ChunkNote], planned: Mapping[Path, ChunkNote], remedy: str
+) -> None:
+    """Refuse an input that is not the one of chunks that were made before, or is cut otherwise.
+
+    Parameters
+    ----------
+    known, planned : mapping of Path to ChunkNote
+        Of the chunks that were made, and of those that would be made now.
+    remedy : str
+        What the user can do.
+
+    Raises
+    ------
+    InputError
+        With all that is not the same.
+    """
     problems = []
-    for path, note in _existing_notes(workspace).items():
-        if path not in notes:
+    for path, note in known.items():
+        if path not in planned:
             problems.append(
                 f"{path} is not part of the chunks that dir_ms gives now (files {note.source_names} "
                 "are gone or skipped, chunk_size_sec or the bands have changed)"
             )
         else:
-            problems += [f"{path}: {what}" for what in differences(note, notes[path])]
+            problems += [f"{path}: {what}" for what in differences(note, planned[path])]
     if problems:
-        raise InputError(problems, _REMEDY)
+        raise InputError(problems, remedy)
 
 
 def _check_disk(missing: Sequence[tuple[ChunkPlan, FilePlan]], workspace: Workspace) -> None:
@@ -230,7 +249,8 @@ def _copy_skymodel(source: Path, target: Path) -> None:
     draft.replace(target)
 
 
-def _observation(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> Observation:
+def observation_of(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> Observation:
+    """Give the observation that chunks form which say this of themselves."""
     ordered = sorted(notes.items(), key=lambda item: (item[1].index, item[1].freqs_hz[0]))
     bands = {
         note.band: Band(

@@ -192,10 +192,7 @@ def run(
         how = replace(how, label=_KEPT, folder=context.products)
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)
-    options = facet_options(context, field, facet, imaging, field.observation.bands)
-    options = replace(options, beam=_turned(beam, field, facet))
-    clean_facet(context, field, options, [step.outputs[0] for step in steps])
-    product = publish_image(context, options.image, facet)
+    product = image_facet(context, field, facet, imaging, beam, [step.outputs[0] for step in steps])
     quality = image_quality(product)
     log.info("%s: facet image: %s (solutions: %s)", facet.name, quality, calibration.whose)
     return {
@@ -205,6 +202,36 @@ def run(
         "failed": calibration.failed,
         "solutions_of": calibration.solutions.owner if calibration.solutions else "",
     }
+
+
+def image_facet(
+    context: Context,
+    field: Field,
+    facet: Facet,
+    imaging: ImagingSet,
+    beam: RestoringBeam,
+    mss: Sequence[Path],
+) -> Path:
+    """Make the image of a facet from its calibrated data.
+
+    Parameters
+    ----------
+    context : Context
+        Where it is made.
+    field, facet, imaging, beam
+        As for `run`.
+    mss : sequence of Path
+        The calibrated data.
+
+    Returns
+    -------
+    Path
+        The image among the context's products.
+    """
+    options = facet_options(context, field, facet, imaging, field.observation.bands)
+    options = replace(options, beam=_turned(beam, field, facet))
+    clean_facet(context, field, options, mss)
+    return publish_image(context, options.image, facet)
 
 
 def _extraction(context: Context, field: Field, facet: Facet, calibration: Calibration) -> Extraction:

@@ -77,7 +77,7 @@ def run(
         The results for the record: files, noise, seams, fluxes and positions.
     """
     workspace = field.workspace
-    members = tuple(_member(workspace, facet, images[facet.name]) for facet in facets)
+    members = tuple(member(workspace, facet, images[facet.name]) for facet in facets)
     prefix = context.products / "field."
     history = (
         f"parset {field.settings.path}",
@@ -105,7 +105,8 @@ def run(
     }
 
 
-def _member(workspace: Workspace, facet: Facet, results: Mapping[str, Any]) -> FacetImage:
+def member(workspace: Workspace, facet: Facet, results: Mapping[str, Any]) -> FacetImage:
+    """A facet's image as a part of the mosaic, by what facetimage left for it."""
     return FacetImage(
         name=facet.name,
         path=workspace.resolve(results["image"]),

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
 
 from factor.errors import InputError
-from factor.tools import runner
-from factor.tools.command import Command
 from factor.tools.environment import Tools
+from factor.tools.versions import version_text
 
 
-def features(version_text: str) -> frozenset[str]:
+def features(text: str) -> frozenset[str]:
     """The parts that ``wsclean --version`` says are there, in lower case: ``idg``, ``wgridder``."""
-    return frozenset(name.lower() for name in re.findall(r"^(\w+) is available", version_text, re.MULTILINE))
-
-
-def wsclean_features(tools: Tools) -> frozenset[str]:
-    """Ask WSClean for its parts."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        command = Command("WSClean", (str(tools.wsclean), "--version"), (), tools.environment)
-        runner.run(command, out, Path(folder) / "err")
-        return features(out.read_text(errors="replace"))
+    return frozenset(name.lower() for name in re.findall(r"^(\w+) is available", text, re.MULTILINE))
 
 
 def check_gridder(tools: Tools, *, use_idg: bool) -> None:
@@ -34,7 +22,7 @@ def check_gridder(tools: Tools, *, use_idg: bool) -> None:
     InputError
         When it is asked for but not there.
     """
-    if use_idg and "idg" not in wsclean_features(tools):
+    if use_idg and "idg" not in features(version_text(tools, tools.wsclean)):
         raise InputError(
             f"[imaging] wsclean_use_idg = True: {tools.wsclean} was built without IDG",
             "set wsclean_use_idg to False (its own w-gridder then does the work), or name a WSClean "

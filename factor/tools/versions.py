@@ -1,12 +1,24 @@
-"""Versions of the tools, for the headers of what they made."""
+"""Versions of the tools, for the headers of what they made and for its archives."""
 
 from __future__ import annotations
 
 import re
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
-_SAID = {"WSClean": re.compile(r"^WSClean version (\S+)", re.MULTILINE)}
+from factor import __version__
+from factor.tools import runner
+from factor.tools.command import Command
+from factor.tools.environment import Tools
+
+_SAID = {
+    "DP3": re.compile(r"^DP3 (\d\S*)", re.MULTILINE),
+    "WSClean": re.compile(r"^WSClean version (\S+)", re.MULTILINE),
+}
+
+#: The Python packages whose versions matter, by the names of what they bring.
+_PACKAGES = {"casacore": "python-casacore", "EveryBeam": "everybeam", "LoSoTo": "losoto"}
 
 
 def package_version(package: str) -> str:
@@ -19,7 +31,28 @@ def package_version(package: str) -> str:
 
 def version_in_log(tool: str, log: Path) -> str:
     """The version that a tool told last in a log; empty when it told none."""
-    if not log.is_file():
-        return ""
-    said = _SAID[tool].findall(log.read_text(errors="replace"))
+    return _last_said(tool, log.read_text(errors="replace")) if log.is_file() else ""
+
+
+def _last_said(tool: str, text: str) -> str:
+    said = _SAID[tool].findall(text)
     return str(said[-1]) if said else ""
+
+
+def version_text(tools: Tools, program: Path) -> str:
+    """What a tool says when it is asked for its version."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        command = Command(program.name, (str(program), "--version"), (), tools.environment)
+        runner.run(command, out, Path(folder) / "err")
+        return out.read_text(errors="replace")
+
+
+def installed_versions(tools: Tools | None) -> dict[str, str]:
+    """Versions of Factor and of all that it works with; without those that are not known."""
+    found = {"Factor": __version__, "DP3": package_version("dp3")}
+    if tools is not None:
+        for name, program in (("DP3", tools.dp3), ("WSClean", tools.wsclean)):
+            found[name] = _last_said(name, version_text(tools, program)) or found.get(name, "")
+    found |= {name: package_version(package) for name, package in _PACKAGES.items()}
+    return {name: version for name, version in found.items() if version}

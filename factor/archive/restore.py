@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from factor.archive.archived import ArchivedRun, open_run
 from factor.archive.calibrated import bytes_of, clear, export_direction, making_engine, plan_export
 from factor.archive.copying import check_space
 from factor.archive.flags import flags_file, restore_flags
-from factor.errors import FactorError, InputError
+from factor.errors import FactorError
 from factor.execution.local import available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.flow.standing import Standing
 from factor.observation.chunks import planned_notes, refuse_other_input
+from factor.observation.plan import ChunkPlan
 from factor.operations import facetsub
 from factor.preparation import chunk_observation, finish_edits, plan_observation
 from factor.state.lock import run_lock
@@ -24,7 +26,7 @@ from factor.workspace import Workspace
 
 log = logging.getLogger("factor.archive")
 
-_OTHER_INPUT = "give the input data of the run that was archived, and no others: README.txt names them"
+_OTHER_INPUT = "give the input data of the run that was archived: README.txt names them"
 
 
 def restore_calibrated(folder: Path, dir_ms: Path, output: Path, names: Sequence[str]) -> None:
@@ -67,15 +69,26 @@ def _make_chunks(run: ArchivedRun) -> None:
     """Cut the input as it was cut, and flag it as it was flagged."""
     cluster = run.settings.cluster
     jobs = cluster.nthread_io or math.ceil(math.sqrt(cluster.ncpu or available_cpus()))
-    plan = plan_observation(run.settings, run.workspace, jobs)
-    planned = planned_notes(plan, run.workspace)
-    refuse_other_input(run.notes, planned, _OTHER_INPUT)
-    if others := [str(path) for path in planned if path not in run.notes]:
-        raise InputError(f"the input has more than the run had: {', '.join(others)}", _OTHER_INPUT)
+    # The input's own flags, which may have become others, don't count.
+    settings = replace(run.settings, globals=replace(run.settings.globals, min_fraction_per_band=0.0))
+    plan = _without_others(run, plan_observation(settings, run.workspace, jobs))
+    refuse_other_input(run.notes, planned_notes(plan, run.workspace), _OTHER_INPUT)
     observation = chunk_observation(plan, run.workspace, jobs)
     for path in run.notes:
         restore_flags(flags_file(run.folder, path), path)
     finish_edits(run.workspace, observation)
+
+
+def _without_others(run: ArchivedRun, plan: Sequence[ChunkPlan]) -> tuple[ChunkPlan, ...]:
+    """A plan without the bands that the run did not have."""
+    chunk = run.workspace.chunk
+    plans = [
+        replace(
+            part, files=tuple(f for f in part.files if chunk(f.band.name, f.ms_stem, part.index) in run.notes)
+        )
+        for part in plan
+    ]
+    return tuple(part for part in plans if part.files)
 
 
 def _subtract(standing: Standing, output: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import runpy
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,12 +65,31 @@ class FakeRun:
         """Run any of the commands with these tools."""
 
         def action() -> int:
-            if before is not None:
-                before()
             status: int = importlib.import_module(f"factor.cli.{name}").main(list(arguments))
             return status
 
-        status = _in_child(action, self._environment)
+        return self._ended(action, before)
+
+    def script(self, path: Path, *arguments: str, before: Callable[[], None] | None = None) -> int:
+        """Run a program of an archive with these tools."""
+
+        def action() -> int:
+            sys.argv = [str(path), *arguments]
+            try:
+                runpy.run_path(str(path), run_name="__main__")
+            except SystemExit as ended:
+                return int(ended.code or 0)
+            return 99
+
+        return self._ended(action, before)
+
+    def _ended(self, action: Callable[[], int], before: Callable[[], None] | None) -> int:
+        def prepared() -> int:
+            if before is not None:
+                before()
+            return action()
+
+        status = _in_child(prepared, self._environment)
         if status < 0:
             assert status == -signal.SIGKILL
             client.ask(self.tools, ["sync"])

@@ -17,6 +17,7 @@ import pytest
 
 from factor.archive.flags import load_flags
 from factor.archive.manifest import problems_of_files, read_manifest
+from factor.products.images import read_image
 from factor.products.solutions import read_soltabs
 from tests.fakes.observation import write_parset
 from tests.operations.test_restart import ledgers, mosaic, products, residuals
@@ -147,19 +148,6 @@ def _name_mask(data: Path) -> None:
     directions.write_text("\n".join([" ".join(words), *others]) + "\n")
 
 
-def test_chunks_as_input_of_a_new_run(make_run: Callable[[], Any], finished: Any, archived: Path) -> None:
-    """The original data gone, a new run from the archive's chunks comes to the same solutions."""
-    run = make_run()
-    before = snapshot(archived)
-    assert run.run("-s", "1", global__dir_ms=str(archived / "chunks")) == 0
-    solutions = "results/facetselfcal/east/combined_solutions.h5"
-    new, old = (read_soltabs(folder / solutions) for folder in (run.work, finished.work))
-    assert set(new) == set(old)
-    for name, soltab in old.items():
-        np.testing.assert_allclose(new[name].values, soltab.values, rtol=1e-6)
-    assert snapshot(archived) == before
-
-
 def test_what_is_in_it(finished: Any, archived: Path) -> None:
     """Folders, names and the manifest as documented; solutions of all directions, once."""
     manifest = read_manifest(archived)
@@ -208,7 +196,134 @@ def test_calibrated_data_kept_or_made(finished: Any, archived: Path, tmp_path: P
         )
         np.testing.assert_allclose(one, other, rtol=1e-5)
     assert not (tmp_path / "made/.making").exists()
-    assert not (tmp_path / "made/chunks").exists()
+    assert not list((tmp_path / "made/chunks").rglob("*.ms"))
+
+
+def test_restored_from_the_input(finished: Any, archived: Path, tmp_path: Path) -> None:
+    """From input, solutions, models and flags: the archived data, nothing solved, also after a kill."""
+    script, output, elsewhere = archived / "script/restore_calibrated", tmp_path / "out", tmp_path / "work"
+    flags = next((archived / "instrument_tables/flags").rglob("*.npz"))
+    data = tmp_path / "data"
+    shutil.copytree(finished.data, data)
+    _flag_everything(next(data.glob("*.ms")))
+    before, journal = snapshot(archived), len(finished.journal)
+    finished.work.rename(elsewhere)
+
+    def die_in_the_third_edit() -> None:
+        from factor.state import ledger
+
+        edits = []
+
+        def instant(name: str) -> None:
+            edits.append(name)
+            if edits.count("copied") == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        ledger._instant = instant
+
+    try:
+        arguments = (str(data), str(output), "-d", "east")
+        assert finished.script(script, *arguments, before=die_in_the_third_edit) == -signal.SIGKILL
+        assert not (output / "calibrated_data").exists()
+        assert finished.script(script, *arguments) == 0
+        assert finished.script(script, str(data), str(output), "-d", "all") == 0
+        assert not finished.work.exists()
+    finally:
+        elsewhere.rename(finished.work)
+    assert snapshot(archived) == before
+    assert not any(".h5" in outputs for outputs in finished.journal[journal:])
+    names = {str(p.relative_to(archived)) for p in (archived / "calibrated_data").glob("*/*.ms")}
+    assert names == {str(p.relative_to(output)) for p in (output / "calibrated_data").glob("*/*.ms")}
+    assert len(names) == 4
+    for name in names:
+        one, other = (data_of(folder / name, "DATA") for folder in (archived, output))
+        assert np.abs(one - other).max() < 1e-5 * np.abs(one).max()
+    chunk = output / "work/chunks" / flags.parent.name / flags.name.replace(".flags.npz", ".ms")
+    assert np.array_equal(data_of(chunk, "FLAG"), load_flags(flags))
+
+
+def _flag_everything(ms: Path) -> None:
+    """Flag half of a measurement set, as another pass of a flagger might."""
+    from casacore.tables import table
+
+    with table(str(ms), readonly=False, ack=False) as main:
+        flags = main.getcol("FLAG")
+        flags[::2] = True
+        main.putcol("FLAG", flags)
+
+
+def test_imaged_again(finished: Any, archived: Path, tmp_path: Path) -> None:
+    """From the archived data alone: the same images and mosaic, under the same names."""
+    before = snapshot(archived)
+    assert finished.script(archived / "script/reimage", str(tmp_path / "again"), "-d", "all") == 0
+    assert snapshot(archived) == before
+    names = {str(p.relative_to(tmp_path / "again")) for p in (tmp_path / "again/images").rglob("*.fits")}
+    assert len(names) == 2 + 4
+    for name in names:
+        one, other = (read_image(folder / name).data for folder in (archived, tmp_path / "again"))
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_run_again(finished: Any, archived: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With parset and directions of the archive, and its chunks in place of data that are gone.
+
+    It comes to the same solutions; repeated, it goes on.
+    """
+
+    def first_group_only() -> None:
+        from factor.cli import runfactor
+
+        whole = runfactor.main
+        runfactor.main = lambda argv: whole(["-q", "-s", "1", *argv])
+
+    output, before = tmp_path / "again", snapshot(archived)
+    arguments = (str(archived / "chunks"), str(output))
+    for _ in range(2):
+        assert finished.script(archived / "script/rerun", *arguments, before=first_group_only) == 0
+    assert snapshot(archived) == before
+    solutions = "results/facetselfcal/east/combined_solutions.h5"
+    new, old = (read_soltabs(folder / solutions) for folder in (output, finished.work))
+    assert set(new) == set(old)
+    for name, soltab in old.items():
+        np.testing.assert_allclose(new[name].values, soltab.values, rtol=1e-6)
+    assert "the versions of all tools are those of the archive" in capfd.readouterr().out
+
+
+def test_scripts_refuse(
+    finished: Any, archived: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Another input, an unknown direction, data that are not there: the reason, before anything is made."""
+    output, less = tmp_path / "out", tmp_path / "less"
+    less.mkdir()
+    first = next(finished.data.glob("*.ms"))
+    (less / first.name).symlink_to(first)
+
+    def refused(expected: str, name: str, *arguments: str) -> None:
+        assert finished.script(archived / "script" / name, *arguments) == 2
+        assert expected in capfd.readouterr().err
+
+    refused("is not part of the chunks", "restore_calibrated", str(less), str(output), "-d", "east")
+    refused("nowhere: facetimage is not done", "reimage", str(output), "-d", "nowhere")
+    refused("lacks calibrated data", "reimage", str(output), "-d", "east", "-i", str(less))
+    assert not list(output.rglob("*.ms"))
+
+
+def test_other_versions_are_told(
+    finished: Any, archived: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the archive was made with and is not here is named; it goes on."""
+    folder = tmp_path / "moved"
+    shutil.copytree(archived, folder, ignore=shutil.ignore_patterns("chunks", "images", "qa", "plots"))
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    manifest["versions"] |= {"LoSoTo": "1.0", "Tool": "3"}
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest))
+    assert (
+        finished.script(folder / "script/restore_calibrated", "/nowhere", str(tmp_path / "o"), "-d", "east")
+        == 2
+    )
+    said = capfd.readouterr()
+    assert "made with LoSoTo 1.0 (here " in said.out
+    assert "Tool 3 (here not known)" in said.out
 
 
 def test_killed_and_repeated(finished: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

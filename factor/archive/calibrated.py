@@ -17,7 +17,7 @@ from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.observation.model import Observation
 from factor.operations.base import Field
-from factor.operations.facet_imaging import finest_set, operation_name
+from factor.operations.facet_imaging import facet_averaging, finest_set, operation_name
 from factor.operations.facetimage import RestoringBeam, export_averaged
 from factor.operations.layout import lay_out
 from factor.parset import Settings
@@ -34,6 +34,9 @@ ALL = "all"
 
 #: Folder in an archive in which data are made; it is deleted at the end.
 _MAKING = ".making"
+
+#: The part of a chunk that calibrated data have: one of two columns of data, weights and flags.
+_COPIED = 0.6
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ def plan_export(
 def bytes_of(export: Export) -> int:
     """Estimate how much space the calibrated data of directions take.
 
-    Their sizes where they are kept (three times that if they are compressed), else a tenth of
-    the chunks': averaging makes them smaller by more than that as a rule.
+    Their sizes where they are kept (three times that if they are compressed), else those of the
+    chunks without one of two data columns, averaged.
     """
     workspace, field = export.standing.engine.workspace, export.standing.field
     chunks = sum(size_of(file.path) for chunk in field.observation.chunks for file in chunk.files)
@@ -122,7 +125,9 @@ def bytes_of(export: Export) -> int:
     for facet in export.facets:
         kept = workspace.products(export.operation, facet.name).glob(f"{facet.name}.calibrated_*.ms")
         factor = 3 if field.settings.globals.use_compression else 1
-        total += factor * sum(size_of(ms) for ms in kept) or math.ceil(0.1 * chunks)
+        averaging = facet_averaging(field, facet, export.beam[1] / 3600.0)
+        made = math.ceil(_COPIED * chunks / (averaging.freqstep * averaging.timestep))
+        total += factor * sum(size_of(ms) for ms in kept) or made
     return total
 
 

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 _BLOCK_VALUES = 50_000_000
 
-_FOLDER = "instrument_tables/flags"
+#: Their folder in an archive.
+FLAGS = "instrument_tables/flags"
+
 _ENDING = ".flags.npz"
 
 
 def flags_file(archive: Path, ms: Path) -> Path:
     """The file of a chunk's flags in an archive."""
-    return archive / _FOLDER / ms.parent.name / f"{ms.stem}{_ENDING}"
+    return archive / FLAGS / ms.parent.name / f"{ms.stem}{_ENDING}"
 
 
 def save_flags(ms: Path, target: Path) -> Path:
@@ -84,7 +86,7 @@ def load_notes(archive: Path, workspace: Workspace) -> dict[Path, ChunkNote]:
     import numpy as np
 
     notes = {}
-    for path in sorted((archive / _FOLDER).glob(f"Band_*/*{_ENDING}")):
+    for path in sorted((archive / FLAGS).glob(f"Band_*/*{_ENDING}")):
         with np.load(path) as content:
             note = ChunkNote(**json.loads(str(content["note"])))
         notes[workspace.band(note.band) / f"{path.name.removesuffix(_ENDING)}.ms"] = note

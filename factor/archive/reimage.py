@@ -10,7 +10,6 @@ from factor.archive.archived import ArchivedRun, open_run
 from factor.archive.calibrated import ALL, Export, calibrated_data, clear, making_engine, plan_export
 from factor.directions.model import Facet
 from factor.errors import InputError
-from factor.execution.context import Engine
 from factor.execution.signals import stop_on_signals
 from factor.flow.shaping import imaged_facets
 from factor.operations.facet_imaging import finest_set, operation_name
@@ -53,8 +52,7 @@ def reimage(folder: Path, data: Path, output: Path, names: Sequence[str]) -> Non
         run = open_run(folder.resolve(), workspace)
         export = plan_export(run.settings, workspace, run.observation, names)
         mss = _data(export, data.resolve())
-        engine = making_engine(export.standing.engine, output)
-        images = {f.name: _image(run, export, engine, f, mss[f.name]) for f in export.facets}
+        images = {f.name: _image(run, export, output, f, mss[f.name]) for f in export.facets}
         if ALL in names:
             _mosaic(run, export, images, output)
         clear(output)
@@ -79,15 +77,15 @@ def _data(export: Export, data: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _image(run: ArchivedRun, export: Export, engine: Engine, facet: Facet, mss: Sequence[Path]) -> Path:
+def _image(run: ArchivedRun, export: Export, output: Path, facet: Facet, mss: Sequence[Path]) -> Path:
     """Image a facet, unless its image is there."""
-    context = engine.context(export.operation, facet.name)
-    own = context.products / f"{facet.name}.image_full.fits"
-    target = _place(run, own, engine)
+    own = run.workspace.products(export.operation, facet.name) / f"{facet.name}.image_full.fits"
+    target = output / _archived_name(run, own)
     if target.exists():
         log.info("%s is there already", target)
         return target
     log.info("%s: image", facet.name)
+    context = making_engine(export.standing.engine, output).context(export.operation, facet.name)
     context.start({})
     field = export.standing.field
     made = image_facet(context, field, facet, finest_set(run.settings), export.beam, mss)
@@ -100,11 +98,10 @@ def _mosaic(run: ArchivedRun, export: Export, images: Mapping[str, Path], output
     """Join the facets' images; the primary beam is the archived one."""
     field, imaging = export.standing.field, finest_set(run.settings)
     operation = operation_name("fieldmosaic", imaging, run.settings)
-    engine = making_engine(export.standing.engine, output)
-    prefix = engine.workspace.products(operation, FIELD) / "field."
-    own = {kind: prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits") for kind in KINDS}
-    places = {kind: _place(run, path, engine) for kind, path in own.items()}
-    archived = run.folder / places["pb"].relative_to(output)
+    products = run.workspace.products(operation, FIELD)
+    files = {kind: f"field.correct_mosaic.{kind}.fits" for kind in KINDS}
+    names = {kind: _archived_name(run, products / file) for kind, file in files.items()}
+    archived = run.folder / names["pb"]
     if not archived.is_file():
         log.info("the archived run made no mosaic of these facets")
         return
@@ -116,16 +113,18 @@ def _mosaic(run: ArchivedRun, export: Export, images: Mapping[str, Path], output
     centre = (field.observation.ra_deg, field.observation.dec_deg)
     grid = mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec)
     beam = read_image(archived)
-    prefix.parent.mkdir(parents=True, exist_ok=True)
+    making = making_engine(export.standing.engine, output).workspace.products(operation, FIELD)
+    making.mkdir(parents=True, exist_ok=True)
     history = (f"imaged again from {run.folder}", f"primary beam of {archived.name}")
-    write_mosaic(make_mosaic(members, grid), PrimaryBeam(beam.data, beam.freq_hz, grid), prefix, history)
-    for kind, place in places.items():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        own[kind].rename(place)
+    response = PrimaryBeam(beam.data, beam.freq_hz, grid)
+    write_mosaic(make_mosaic(members, grid), response, making / "field.", history)
+    for kind, file in files.items():
+        target = output / names[kind]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (making / file).rename(target)
 
 
-def _place(run: ArchivedRun, path: Path, engine: Engine) -> Path:
-    """Where an image goes: beside the others, with its name in the archive."""
-    names = {own: name for name, own in run.manifest.images.items()}
-    own = engine.workspace.relative(path)
-    return engine.workspace.root.parent / names.get(own, f"images/{own}")
+def _archived_name(run: ArchivedRun, path: Path) -> str:
+    """The name of one of the run's images in its archive."""
+    own = run.workspace.relative(path)
+    return next((name for name, known in run.manifest.images.items() if known == own), f"images/{own}")

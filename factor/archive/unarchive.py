@@ -21,6 +21,7 @@ from factor.archive.copying import (
     side_by_side,
     within,
 )
+from factor.archive.flags import FLAGS
 from factor.archive.inputs import restored_parset, with_root, with_words
 from factor.archive.manifest import Entry, Manifest, parts, problems_of_files, read_manifest
 from factor.errors import InputError
@@ -117,7 +118,7 @@ def unarchive(folder: Path, output: Path, *, symlink: bool, clobber: bool) -> No
 def restore_part(
     folder: Path, manifest: Manifest, workspace: Workspace, wanted: Callable[[str], bool]
 ) -> None:
-    """Restore some of a run's files; what is there already is left alone.
+    """Restore some of a run's files, and verify parset and flags; what is there already is left alone.
 
     Parameters
     ----------
@@ -138,7 +139,9 @@ def restore_part(
     entries = [
         replace(e, restores=tuple(path for path in e.restores if wanted(path))) for e in manifest.entries
     ]
-    part = replace(manifest, entries=tuple(entry for entry in entries if entry.restores))
+    # These are read where they are.
+    read = (manifest.parset, f"{FLAGS}/")
+    part = replace(manifest, entries=tuple(e for e in entries if e.restores or e.path.startswith(read)))
     restored = _verified(folder, part, workspace)
     _restore_all(folder, _waiting(folder, restored, workspace.root, clobber=False), workspace.root)
 

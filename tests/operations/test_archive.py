@@ -308,22 +308,24 @@ def test_scripts_refuse(
     assert not list(output.rglob("*.ms"))
 
 
-def test_other_versions_are_told(
+def test_other_versions_and_damage(
     finished: Any, archived: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What the archive was made with and is not here is named; it goes on."""
+    """Tools of other versions are named before all else; what is damaged is not used."""
     folder = tmp_path / "moved"
-    shutil.copytree(archived, folder, ignore=shutil.ignore_patterns("chunks", "images", "qa", "plots"))
+    shutil.copytree(archived, folder, ignore=shutil.ignore_patterns("*.ms", "images", "qa", "plots"))
     manifest = json.loads((folder / "MANIFEST.json").read_text())
     manifest["versions"] |= {"LoSoTo": "1.0", "Tool": "3"}
     (folder / "MANIFEST.json").write_text(json.dumps(manifest))
-    assert (
-        finished.script(folder / "script/restore_calibrated", "/nowhere", str(tmp_path / "o"), "-d", "east")
-        == 2
-    )
+    flags = next(folder.rglob("*.npz"))
+    flags.write_bytes(flags.read_bytes()[:-1] + b"x")
+    arguments = (str(finished.data), str(tmp_path / "out"), "-d", "east")
+    assert finished.script(folder / "script/restore_calibrated", *arguments) == 2
     said = capfd.readouterr()
     assert "made with LoSoTo 1.0 (here " in said.out
     assert "Tool 3 (here not known)" in said.out
+    assert f"{flags}: its checksum is not that of the manifest" in said.err
+    assert not (tmp_path / "out/work/chunks").exists()
 
 
 def test_killed_and_repeated(finished: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

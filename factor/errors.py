@@ -91,5 +91,9 @@ class StepError(FactorError):
         }
 
 
+class NoRoomError(FactorError):
+    """A disk has too little room for what is about to begin: the run stops, no direction has failed."""
+
+
 class Interrupted(FactorError):
     """The user (Ctrl-C) or the system (SIGTERM) asked the run to stop."""

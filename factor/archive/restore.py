@@ -105,5 +105,5 @@ def _subtract(standing: Standing, output: Path) -> None:
             )
         context = engine.context(record.operation, record.direction)
         context.products.mkdir(parents=True, exist_ok=True)
-        facetsub.run(context, field, change, predicted=False)
+        facetsub.run(context, field, change)
         context.tidy()

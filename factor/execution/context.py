@@ -9,15 +9,16 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from factor.errors import FactorError, Interrupted, StepError
 from factor.execution.local import Processors
+from factor.execution.room import Needs, Room
 from factor.execution.step import Call, Step, canonical_action, digest, file_digest
 from factor.execution.step import plain as _plain
 from factor.state.records import Record, StepRecord
@@ -55,6 +56,8 @@ class Engine:
     """Processors that one step may keep busy."""
     memory_gb: float = 8.0
     """Memory that one step may use."""
+    room: Room = field(default_factory=Room)
+    """Space on disks that operations have claimed."""
 
     def context(self, operation: str, direction: str) -> Context:
         """The context of one operation on one direction."""
@@ -89,6 +92,7 @@ class Context:
         #: Other operations that it is built on, beside its settings: name and direction, and their end.
         self.built_on: dict[str, str] = {}
         self._fingerprints: dict[Path, str] = {}
+        self._makers: dict[Path, _Maker] = {}
         self._lock = threading.Lock()
         self.record = engine.store.load(operation, direction) or _new_record(operation, direction)
 
@@ -150,6 +154,17 @@ class Context:
         self._save(status="done", finished=now(), **changes)
         self.tidy()
 
+    def require(self, needs: Needs) -> None:
+        """Claim room on the disks until the operation ends, or raise `NoRoomError`."""
+        wanted = {self.products: needs.products, self.scratch: needs.scratch}
+        if self.products in self.scratch.parents:
+            wanted = {self.products: needs.products + needs.scratch}
+        self.engine.room.claim(f"{self.operation} of {self.direction}", wanted)
+
+    def leave(self) -> None:
+        """Give back the room that it claimed."""
+        self.engine.room.give_back(self.scratch, self.products)
+
     def tidy(self) -> None:
         """Delete the intermediate data, which a death just after the end may have left."""
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -190,21 +205,24 @@ class Context:
             finished, _ = wait(pending)
             _raise_first(finished)
 
-    def run_unless_done(self, chains: Iterable[tuple[Sequence[Step], Step]]) -> None:
-        """Run pairs of steps and a last one that alone needs their outputs.
+    def offer(self, *steps: Step) -> None:
+        """Name steps that run just before the one that reads their outputs; these are deleted after it."""
+        for step in steps:
+            self._remember(step, offered=True)
 
-        Where the last one is done, the others are not run again for outputs that are gone.
+    def release(self, *paths: Path) -> None:
+        """Delete intermediate data that no later step reads; products are left alone.
+
+        The steps that made them stay done. Where a step that reads them has to be done again
+        after all, they are made again first.
         """
-        waiting: list[tuple[Sequence[Step], Step]] = []
-        for parts, last in chains:
-            for step in parts:
-                self._is_done(step)  # its fingerprint is part of the last one's
-            if not self._is_done(last):
-                waiting.append((parts, last))
-        if waiting:
-            self.scratch.mkdir(parents=True, exist_ok=True)
-            self.run(*(step for parts, _ in waiting for step in parts))
-            self.run(*(last for _, last in waiting))
+        gone = [path for path in paths if self.scratch in path.parents]
+        with self._lock:
+            names = {self._makers[path].step.name for path in gone if path in self._makers}
+        if any(not step.released for name, step in self.record.steps.items() if name in names):
+            self._note(lambda record: record.with_released(names))
+        for path in gone:
+            _delete(path)
 
     def fingerprint(self, step: Step) -> str:
         """What decides a step's result, as a short text: options and all that it reads."""
@@ -229,21 +247,40 @@ class Context:
         plain: dict[str, Any] = _plain(settings)
         return {k: self._portable(v) if isinstance(v, str) else v for k, v in plain.items()}
 
-    def _remember(self, step: Step, fingerprint: str) -> None:
+    def _remember(self, step: Step, *, offered: bool = False) -> str:
+        fingerprint = self.fingerprint(step)
         with self._lock:
             self._fingerprints.update(dict.fromkeys(step.outputs, fingerprint))
+            self._makers.update(dict.fromkeys(step.outputs, _Maker(step, threading.Lock(), offered)))
+        return fingerprint
 
-    def _is_done(self, step: Step) -> bool:
-        fingerprint = self.fingerprint(step)
-        self._remember(step, fingerprint)
+    def _is_done(self, step: Step, *, read: bool = False) -> bool:
+        """Whether a step need not run: its outputs are there, or, unless they are to be read, released."""
+        fingerprint = self._remember(step) if not read else self.fingerprint(step)
         earlier = self.record.steps.get(step.name)
-        return (
-            earlier is not None
-            and earlier.fingerprint == fingerprint
-            and all(path.exists() for path in step.outputs)
-        )
+        if earlier is None or earlier.fingerprint != fingerprint:
+            return False
+        if earlier.released:
+            # What is there of them may be half deleted.
+            return not read
+        return all(path.exists() for path in step.outputs)
+
+    def _makers_of(self, step: Step) -> list[_Maker]:
+        """What makes the files that a step reads."""
+        with self._lock:
+            return [self._makers[p] for p in step.reads if isinstance(p, Path) and p in self._makers]
 
     def _perform(self, step: Step) -> None:
+        """Run a step, and before it what makes its reads where they were released or only offered."""
+        makers = self._makers_of(step)
+        for maker in makers:
+            with maker.lock:
+                if not self._is_done(maker.step, read=True):
+                    self._perform(maker.step)
+        self._run_one(step)
+        self.release(*(path for maker in makers if maker.offered for path in maker.step.outputs))
+
+    def _run_one(self, step: Step) -> None:
         with self.engine.processors.take(step.cpus):
             if runner.stopping():
                 raise Interrupted("the run is being stopped")
@@ -298,6 +335,7 @@ class Context:
 
     def _command(self, step: Step, command: Command) -> tuple[float, float]:
         result = runner.run(command, self.out_log, self.err_log, step.name)
+        command.clean_up()
         self._log_command(step, result)
         if result.error:
             for path in step.outputs:
@@ -317,6 +355,15 @@ class Context:
         )
         with self.engine.workspace.commands_log.open("a") as handle:
             handle.write(text)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """The step that makes a file; one at a time sees to it that the file is there."""
+
+    step: Step
+    lock: threading.Lock
+    offered: bool
 
 
 def now() -> str:
@@ -345,29 +392,3 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def side_by_side(jobs: Mapping[str, Callable[[], None]], at_once: int) -> dict[str, FactorError]:
-    """Run jobs in threads; a failure of one stops no other.
-
-    Parameters
-    ----------
-    jobs : mapping of name to callable
-        What to run.
-    at_once : int
-        How many at the same time.
-
-    Returns
-    -------
-    dict of name to error
-        Those that failed.
-    """
-    failures: dict[str, FactorError] = {}
-    with ThreadPoolExecutor(max(1, at_once)) as pool:
-        futures = {name: pool.submit(job) for name, job in jobs.items()}
-        for name, future in futures.items():
-            try:
-                future.result()
-            except FactorError as error:
-                failures[name] = error
-    return failures

@@ -1,11 +1,14 @@
-"""Running steps on this machine: threads that wait for processors, then for child processes."""
+"""Running things on this machine: threads that wait for processors, then for child processes."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
+from factor.errors import FactorError
 
 
 def available_cpus() -> int:
@@ -34,3 +37,29 @@ class Processors:
             with self._changed:
                 self._free += count
                 self._changed.notify_all()
+
+
+def side_by_side(jobs: Mapping[str, Callable[[], None]], at_once: int) -> dict[str, FactorError]:
+    """Run jobs in threads; a failure of one stops no other.
+
+    Parameters
+    ----------
+    jobs : mapping of name to callable
+        What to run.
+    at_once : int
+        How many at the same time.
+
+    Returns
+    -------
+    dict of name to error
+        Those that failed.
+    """
+    failures: dict[str, FactorError] = {}
+    with ThreadPoolExecutor(max(1, at_once)) as pool:
+        futures = {name: pool.submit(job) for name, job in jobs.items()}
+        for name, future in futures.items():
+            try:
+                future.result()
+            except FactorError as error:
+                failures[name] = error
+    return failures

@@ -187,13 +187,11 @@ def _peel_job(standing: Standing, engine: Engine, facet: Facet) -> Job:
 def _subtract(standing: Standing, facet: Facet) -> None:
     context = standing.engine.context("facetsub", facet.name)
     change = standing.change(facet)
-    selfcal = standing.record(standing.operation(facet), facet)
-    fresh = selfcal is not None and selfcal.results["identity"] == change.identity()
     settings = {"identity": change.identity()}
     perform(
         context,
         settings,
-        lambda: facetsub.run(context, standing.field, change, predicted=fresh),
+        lambda: facetsub.run(context, standing.field, change),
         # The same once more gives back the copies that were lost, and changes no data.
         redo=context.record.settings == settings,
     )

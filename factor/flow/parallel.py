@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from factor.directions.model import Facet
-from factor.errors import FactorError, Interrupted
-from factor.execution.context import Engine, side_by_side
+from factor.errors import FactorError, Interrupted, NoRoomError
+from factor.execution.context import Engine
+from factor.execution.local import side_by_side
 from factor.tuning.resources import share
 
 Job = Callable[[], None]
@@ -36,13 +37,13 @@ def facets_side_by_side(
 
     Raises
     ------
-    Interrupted
+    Interrupted, NoRoomError
         When the run is to end.
     """
     part = share(len(facets), limit, engine.processors.total, engine.memory_gb)
     shared = replace(engine, threads=part.threads, memory_gb=part.memory_gb)
     failures = side_by_side({facet.name: job(shared, facet) for facet in facets}, part.at_once)
     for error in failures.values():
-        if isinstance(error, Interrupted):
+        if isinstance(error, Interrupted | NoRoomError):
             raise error
     return failures

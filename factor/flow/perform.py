@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from factor.errors import FactorError, Interrupted
+from factor.errors import FactorError, Interrupted, NoRoomError
 from factor.execution.context import Context
 
 log = logging.getLogger("factor")
@@ -52,8 +52,10 @@ def perform(
     context.start(settings)
     try:
         context.finish(operate())
-    except Interrupted:
+    except (Interrupted, NoRoomError):
         raise
     except FactorError as error:
         context.fail(error)
         raise
+    finally:
+        context.leave()

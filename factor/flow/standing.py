@@ -142,8 +142,8 @@ class Standing:
         folder = self._folder(facet, frozen=frozen)
         if self._is_peeled(facet):
             change_of = outlierpeel.change_of if facet.direction.is_outlier else facetpeel.change_of
-            return change_of(self.engine, self.field, facet, folder)
-        return facetselfcal.change_of(self.engine, self.field, facet, folder(self.operation(facet)))
+            return change_of(self.field, facet, folder)
+        return facetselfcal.change_of(self.field, facet, folder(self.operation(facet)))
 
     def _frozen_model(self, facet: Facet) -> CorruptedModel:
         """The new model that stands subtracted; nothing is written for it."""

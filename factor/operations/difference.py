@@ -1,8 +1,7 @@
-"""New minus initial model of a direction: predicted once, looked at, then subtracted."""
+"""New minus initial model of a direction: looked at, predicted, subtracted, and added back."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +25,10 @@ class Change:
         The new model and its solutions.
     initial : InitialModels
         The initial models, as they were subtracted; there may be none.
-    folder : Path
-        Where its prediction lies until it is subtracted.
     """
 
     new: CorruptedModel
     initial: InitialModels
-    folder: Path
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -42,22 +38,19 @@ class Change:
         """Fingerprint of what is subtracted: models and solutions."""
         return digest(*(file_digest(path) for path in self.files))
 
-    def discard(self) -> None:
-        """Delete the prediction: it is not to be subtracted."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def predictions(self, chunk: Chunk) -> list[tuple[Path, tuple[ChunkFile, ...]]]:
-        """The measurement sets of the prediction for one chunk, and the files each is for."""
-        return [
-            (self.folder / f"{chunk.name}_{number}.difference.ms", files)
-            for number, files in enumerate(runs_of_one_model(chunk))
-        ]
+def predictions(folder: Path, chunk: Chunk) -> list[tuple[Path, tuple[ChunkFile, ...]]]:
+    """The measurement sets of a prediction for one chunk, and the files each is for."""
+    return [
+        (folder / f"{chunk.name}_{number}.difference.ms", files)
+        for number, files in enumerate(runs_of_one_model(chunk))
+    ]
 
 
-def predict(context: Context, chunk: Chunk, change: Change) -> list[Step]:
-    """The steps that predict new minus initial model for one chunk."""
+def predict(context: Context, chunk: Chunk, change: Change, folder: Path) -> list[Step]:
+    """The steps that predict new minus initial model for one chunk into a folder."""
     steps = []
-    for msout, files in change.predictions(chunk):
+    for msout, files in predictions(folder, chunk):
         old = change.initial.of(files[0])
         passes: tuple[DP3Step, ...] = (change.new.predict("replace"),)
         if old is not None:

@@ -86,6 +86,7 @@ def thermal_noise_jy(calibrator: Calibrator, cycle: Cycle) -> float:
         save_source_list=False,
     )
     context.run(image(context, options, cycle.data, context.threads))
+    context.release(*cycle.data)
     return image_noise(read_image(options.image).data)
 
 

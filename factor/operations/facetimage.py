@@ -15,7 +15,7 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Step, file_digest
+from factor.execution.step import file_digest
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import (
     ImagingSet,
@@ -27,6 +27,7 @@ from factor.operations.facet_imaging import (
     is_multiscale,
 )
 from factor.operations.flagging import data_flags, flag_settings
+from factor.operations.needs import image_needs, unaveraged_needs
 from factor.operations.passes import (
     CorruptedModel,
     Extraction,
@@ -188,7 +189,9 @@ def run(
         The results for the record: the image, its numbers, whose solutions it has.
     """
     how = _averaged(context, field, facet, calibration, beam)
-    if keeps_averaged(field, facet, imaging):
+    kept = keeps_averaged(field, facet, imaging)
+    context.require(image_needs(field, facet, imaging, how.averaging, kept=kept))
+    if kept:
         how = replace(how, label=_KEPT, folder=context.products)
     steps = [step for chunk in field.observation.chunks for step in extract(context, chunk, how)]
     context.run(*steps)
@@ -283,13 +286,19 @@ def keep_unaveraged(context: Context, field: Field, facet: Facet, calibration: C
         What it was imaged with.
     """
     how = _extraction(context, field, facet, calibration)
-    context.run_unless_done(
-        extract_joined(
-            context, chunk, how,
-            field.workspace.calibrated_data(context.products, facet.name, chunk.index),
-        )
+    mss = [
+        field.workspace.calibrated_data(context.products, facet.name, chunk.index)
         for chunk in field.observation.chunks
-    )  # fmt: skip
+    ]
+    if not all(ms.exists() for ms in mss):
+        context.require(unaveraged_needs(field))
+    context.run(
+        *(
+            extract_joined(context, chunk, how, msout)
+            for chunk, msout in zip(field.observation.chunks, mss, strict=True)
+        )
+    )
+    context.leave()
     context.tidy()
 
 
@@ -324,19 +333,17 @@ def export_averaged(
         By chunk.
     """
     how = replace(_averaged(context, field, facet, calibration, beam), compress=False)
-    chains: list[tuple[Sequence[Step], Step]] = []
-    exported = []
+    steps = []
     for chunk in field.observation.chunks:
         msout = field.workspace.calibrated_data(context.products, facet.name, chunk.index)
         kept = extract(context, chunk, replace(how, label=_KEPT, folder=kept_in))
         parts = [step.outputs[0] for step in kept]
         if all(part.is_dir() for part in parts):
-            chains.append(([], joined(context, parts, msout, f"export {chunk.name}")))
+            steps.append(joined(context, parts, msout, f"export {chunk.name}"))
         else:
-            chains.append(extract_joined(context, chunk, how, msout))
-        exported.append(msout)
-    context.run_unless_done(chains)
-    return exported
+            steps.append(extract_joined(context, chunk, how, msout))
+    context.run(*steps)
+    return [step.outputs[0] for step in steps]
 
 
 def _turned(beam: RestoringBeam, field: Field, facet: Facet) -> RestoringBeam:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from factor.directions.model import Facet
-from factor.execution.context import Context, Engine
+from factor.execution.context import Context
 from factor.operations import facetselfcal, peeling, solving
 from factor.operations.base import Field, Solutions
 from factor.operations.difference import Change
+from factor.operations.needs import model_needs
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
 from factor.products.combining import amplitude_scale
@@ -73,11 +74,12 @@ def run_image(context: Context, field: Field, facet: Facet, scale: float) -> dic
     def folder(operation: str) -> Path:
         return context.engine.workspace.products(operation, facet.name)
 
+    context.require(model_needs(field, facet))
     peeled = peeling.corrupted_model(folder(NAME), facet.name)
     # On the scale of the normalised solutions: both products of model and gains are the same.
     calibrator = (peeled.skymodel, 1.0 / scale**2)
     make_new_model(context, field, facet, calibrator, solutions_of(folder, facet.name), peeled)
-    change = change_of(context.engine, field, facet, folder)
+    change = change_of(field, facet, folder)
     return peeling.look_and_judge(context, field, facet, change)
 
 
@@ -97,10 +99,6 @@ def new_model_of(folder: Callable[[str], Path], direction: str) -> CorruptedMode
     return CorruptedModel(new_model_path(folder(IMAGE), direction), solutions_of(folder, direction))
 
 
-def change_of(engine: Engine, field: Field, facet: Facet, folder: Callable[[str], Path]) -> Change:
+def change_of(field: Field, facet: Facet, folder: Callable[[str], Path]) -> Change:
     """What the peeling of a calibrator changes in the data, from the folders of its products."""
-    return Change(
-        new_model_of(folder, facet.name),
-        field.initial_models(facet, folder(IMAGE)),
-        engine.scratch("facetsub", facet.name) / IMAGE,
-    )
+    return Change(new_model_of(folder, facet.name), field.initial_models(facet, folder(IMAGE)))

@@ -16,14 +16,15 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.errors import InputError
-from factor.execution.context import Context, Engine
+from factor.execution.context import Context
 from factor.execution.step import file_digest
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
 from factor.operations.calibrator import Calibrator
-from factor.operations.difference import Change, predict
+from factor.operations.difference import Change
 from factor.operations.evidence import gather
 from factor.operations.flagging import flag_settings
+from factor.operations.needs import calibration_needs
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
@@ -83,20 +84,18 @@ def run(
     flux_jy = effective_flux(_middle(field, facet), field.observation.mid_freq_hz)
     plan = make_plan(field, facet, flux_jy, attempt)
     log.info("%s: %s", facet.name, plan.describe(field.observation.chunks))
+    context.require(calibration_needs(field, facet, plan))
     outcome = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
     calibrator, cycles, best = outcome.calibrator, outcome.cycles, outcome.best
     scale = _flux_scale(outcome)
     solutions = solving.finish(calibrator.target, best.solved, calibrator.preapplied, scale)
     solving.plot(calibrator.target, solutions)
     new_model = make_new_model(context, field, facet, (best.model, scale), solutions)
-    change = change_of(context.engine, field, facet, context.products)
-    context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
+    change = change_of(field, facet, context.products)
     values = gather(outcome, solutions, new_model)
     values |= residual_values(*look_at_residuals(context, field, facet, change))
     verdict = judge(values, field.settings.verdict, skip=field.settings.calibration.skip_selfcal_check)
     _tell(facet, verdict, values["thermal_noise_jy"])
-    if not verdict.good:
-        change.discard()
     return {
         "verdict": verdict.to_json(),
         "thermal_noise_jy": values["thermal_noise_jy"],
@@ -144,13 +143,9 @@ def new_model_of(products: Path, direction: str) -> CorruptedModel:
     return CorruptedModel(new_model_path(products, direction), solving.solutions_of(products, direction))
 
 
-def change_of(engine: Engine, field: Field, facet: Facet, products: Path) -> Change:
+def change_of(field: Field, facet: Facet, products: Path) -> Change:
     """What a direction's self-calibration changes in the data, from where it left its products."""
-    return Change(
-        new_model_of(products, facet.name),
-        field.initial_models(facet, products),
-        engine.scratch("facetsub", facet.name) / products.parent.name,
-    )
+    return Change(new_model_of(products, facet.name), field.initial_models(facet, products))
 
 
 def settings_of(field: Field, facet: Facet, attempt: Attempt = FIRST) -> dict[str, Any]:

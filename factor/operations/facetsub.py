@@ -8,21 +8,24 @@ chunk's ledger makes that happen exactly once, whatever dies when.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+import math
+import shutil
+from collections.abc import Sequence
 from typing import Literal
 
 from factor.errors import FactorError
 from factor.execution.context import Context
 from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import Field
-from factor.operations.difference import Change, predict, slices
+from factor.operations.difference import Change, predict, predictions, slices
+from factor.operations.needs import subtraction_needs
 from factor.state.ledger import Ledger, Subtraction
 from factor.state.store import copy_whole
 
 log = logging.getLogger("factor.facetsub")
 
 
-def run(context: Context, field: Field, change: Change, *, predicted: bool) -> dict[str, object]:
+def run(context: Context, field: Field, change: Change) -> dict[str, object]:
     """Subtract a direction's difference from all chunks.
 
     Parameters
@@ -33,8 +36,6 @@ def run(context: Context, field: Field, change: Change, *, predicted: bool) -> d
         The field.
     change : Change
         What to subtract.
-    predicted : bool
-        Whether the prediction in the change's folder is known to be of this change.
 
     Copies of models and solutions are left among the products: they are what stands
     subtracted, whatever happens to self-calibration's own.
@@ -47,15 +48,12 @@ def run(context: Context, field: Field, change: Change, *, predicted: bool) -> d
     identity = change.identity()
     for source in (*change.files, change.new.solutions.h5parm):
         copy_whole(source, context.products / source.name)
-    for chunk in field.observation.chunks:
-        waiting = [f for f in chunk.files if not _standing(field, f, context.direction, identity)]
-        if waiting:
-            ready = change
-            if not (predicted and all(ms.exists() for ms, _ in change.predictions(chunk))):
-                # Apart from self-calibration's: only of those is it known that they are whole.
-                ready = replace(change, folder=context.scratch / "again")
-                context.run(*predict(context, chunk, ready))
-            _apply(context, field, chunk, ready, -1)
+    waiting = [
+        chunk
+        for chunk in field.observation.chunks
+        if not all(_standing(field, file, context.direction, identity) for file in chunk.files)
+    ]
+    _edit(context, field, waiting, change, -1)
     log.info("%s: its improved model is subtracted from the data", context.direction)
     return {"identity": identity}
 
@@ -78,7 +76,7 @@ def undo(context: Context, field: Field, change: Change) -> None:
         When the copies are not what was subtracted, or the prediction fails.
     """
     identity = change.identity()
-    ready = replace(change, folder=context.scratch / "undo")
+    standing = []
     for chunk in field.observation.chunks:
         entries = [entry for file in chunk.files for entry in _entries(field, file)]
         found = {entry.identity for entry in entries if entry.direction == context.direction}
@@ -88,20 +86,34 @@ def undo(context: Context, field: Field, change: Change) -> None:
                 f"for {context.direction}: its subtraction cannot be undone alone",
                 "give them back, or begin again with the data as they came: runfactor -r all",
             )
-        if found:
-            ready.folder.mkdir(parents=True, exist_ok=True)
-            context.run(*predict(context, chunk, ready))
-            _apply(context, field, chunk, ready, 1)
-            ready.discard()
+        standing += [chunk] if found else []
+    _edit(context, field, standing, change, 1)
+    context.leave()
     log.info("%s: its subtraction is undone", context.direction)
 
 
-def _apply(context: Context, field: Field, chunk: Chunk, change: Change, sign: Literal[-1, 1]) -> None:
-    """Subtract the prediction of a change from a chunk, or add it back."""
+def _edit(
+    context: Context, field: Field, chunks: Sequence[Chunk], change: Change, sign: Literal[-1, 1]
+) -> None:
+    """Subtract a change from chunks, or add it back.
+
+    Of as many chunks at a time as keep the processors busy the change is predicted: it takes
+    as much of the disk as they do.
+    """
+    if not chunks:
+        return
     identity = change.identity()
-    for ms, files in change.predictions(chunk):
-        for file, difference in zip(files, slices(ms, files), strict=True):
-            Ledger(field.workspace, file.path).apply(context.direction, difference, sign, identity)
+    folder = context.scratch / ("subtract" if sign == -1 else "undo")
+    at_once = math.ceil(context.cpus / len(predictions(folder, chunks[0])))
+    context.require(subtraction_needs(field, chunks[:at_once]))
+    for start in range(0, len(chunks), at_once):
+        some = chunks[start : start + at_once]
+        folder.mkdir(parents=True, exist_ok=True)
+        context.run(*(step for chunk in some for step in predict(context, chunk, change, folder)))
+        for ms, files in (prediction for chunk in some for prediction in predictions(folder, chunk)):
+            for file, difference in zip(files, slices(ms, files), strict=True):
+                Ledger(field.workspace, file.path).apply(context.direction, difference, sign, identity)
+            shutil.rmtree(ms)
 
 
 def _entries(field: Field, file: ChunkFile) -> tuple[Subtraction, ...]:

@@ -72,7 +72,9 @@ def make_new_model(
     context.run(*steps)
     options = facet_options(context, field, facet, selfcal_set(field.settings), chosen)
     options = replace(options, save_source_list=True)
-    clean_facet(context, field, options, [step.outputs[0] for step in steps])
+    mss = [step.outputs[0] for step in steps]
+    clean_facet(context, field, options, mss)
+    context.release(*mss)
     if not facet.is_patch:
         publish_image(context, options.image, facet)
     return _joined(context, field, facet, calibrator, options.source_list)

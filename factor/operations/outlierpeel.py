@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from factor.directions.model import Facet
-from factor.execution.context import Context, Engine
+from factor.execution.context import Context
 from factor.operations import peeling
 from factor.operations.base import Field
 from factor.operations.difference import Change
@@ -37,15 +37,13 @@ def run(context: Context, field: Field, outlier: Facet) -> dict[str, Any]:
         The results for the record: verdict, identity of the change.
     """
     peeling.solve(context, field, outlier)
-    change = change_of(context.engine, field, outlier, lambda _: context.products)
+    change = change_of(field, outlier, lambda _: context.products)
     return peeling.look_and_judge(context, field, outlier, change)
 
 
-def change_of(engine: Engine, field: Field, outlier: Facet, folder: Callable[[str], Path]) -> Change:
+def change_of(field: Field, outlier: Facet, folder: Callable[[str], Path]) -> Change:
     """What the peeling of an outlier changes in the data, from the folder with its products."""
     products = folder(NAME)
     return Change(
-        peeling.corrupted_model(products, outlier.name),
-        field.initial_models(outlier, products),
-        engine.scratch("facetsub", outlier.name) / NAME,
+        peeling.corrupted_model(products, outlier.name), field.initial_models(outlier, products)
     )

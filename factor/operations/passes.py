@@ -118,24 +118,18 @@ def extract(context: Context, chunk: Chunk, how: Extraction) -> list[Step]:
     ]  # fmt: skip
 
 
-def extract_joined(
-    context: Context, chunk: Chunk, how: Extraction, msout: Path
-) -> tuple[list[Step], Step]:
-    """The steps that take one direction out of one chunk into one measurement set.
+def extract_joined(context: Context, chunk: Chunk, how: Extraction, msout: Path) -> Step:
+    """The step that takes one direction out of one chunk into one measurement set.
 
-    Returns
-    -------
-    parts : list of Step
-        What comes first; only the last step needs it.
-    last : Step
-        The one that leaves the measurement set.
+    What comes before it is made when it runs.
     """
     runs = _runs(chunk, how)
     title = f"take out the {how.label}, {chunk.name}"
     if len(runs) == 1:
-        return [], _taken_out(context, how, runs[0], msout, title)
+        return _taken_out(context, how, runs[0], msout, title)
     parts = extract(context, chunk, how)
-    return parts, joined(context, [step.outputs[0] for step in parts], msout, title)
+    context.offer(*parts)
+    return joined(context, [step.outputs[0] for step in parts], msout, title)
 
 
 def joined(context: Context, parts: Sequence[Path], msout: Path, title: str) -> Step:

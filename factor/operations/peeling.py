@@ -13,8 +13,9 @@ from factor.execution.step import Call, Step, file_digest
 from factor.operations import solving, stations
 from factor.operations.base import Field, Solutions
 from factor.operations.calibrator import Calibrator
-from factor.operations.difference import Change, predict
+from factor.operations.difference import Change
 from factor.operations.flagging import flag_settings
+from factor.operations.needs import calibration_needs
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
 from factor.operations.selfcal_plan import make_plan
@@ -77,23 +78,24 @@ def solve(context: Context, field: Field, facet: Facet) -> tuple[solving.Target,
         "%s: peeled with %s, apparent flux %.2f Jy",
         facet.name, field.peel_models[facet.name].name, flux_jy,
     )  # fmt: skip
+    context.require(calibration_needs(field, facet, plan))
     calibrator = Calibrator(context, field, facet, plan, None)
     target, data = calibrator.target, calibrator.take_out()
     target = stations.without_noisy(target, data)
     solved = solving.solve(target, data, model, "peel", with_gains=True, normalise=False)
+    solving.release(target, data)
     solving.plot(target, solving.finish(target, solved, None, 1.0, UNNORMALISED))
     return target, solved
 
 
 def look_and_judge(context: Context, field: Field, facet: Facet, change: Change) -> dict[str, Any]:
-    """Predict what a peeling changes, look at the residual with and without it, and judge.
+    """Look at the residual with and without what a peeling changes, and judge.
 
     Returns
     -------
     dict
         The results for the record: verdict, identity of the change.
     """
-    context.run(*(step for chunk in field.observation.chunks for step in predict(context, chunk, change)))
     before, after = look_at_residuals(context, field, facet, change)
     measured = context.read(solution_values, change.new.solutions.h5parm)
     values = {"flagged": measured["flagged"], **residual_values(before, after)}
@@ -101,7 +103,6 @@ def look_and_judge(context: Context, field: Field, facet: Facet, change: Change)
     if verdict.good:
         log.info("%s: peeling good: %s", facet.name, verdict.numbers())
     else:
-        change.discard()
         log.warning("%s: peeling FAILED: %s", facet.name, verdict.explain())
     log.info(
         "%s: residual of %.1f mJy/beam before, %.1f after",

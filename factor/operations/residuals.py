@@ -59,9 +59,10 @@ def look_at_residuals(
     if not flags:
         pre = replace(pre, data_column="CORRECTED_DATA")
     context.run(
-        image(context, pre, before, max(1, context.threads // 2), *tokens, str(flags)),
+        image(context, pre, before, max(1, context.threads // 2), *tokens, *(before if flags else ())),
         image(context, post, after, max(1, context.threads // 2), *tokens, *after),
     )
+    context.release(*before, *after)
     return _measure(context, pre, facet), _measure(context, post, facet)
 
 
@@ -72,10 +73,15 @@ def half_width_deg(field: Field, facet: Facet) -> float:
     return max(field.radius_deg, 1.02 * reach)
 
 
+def image_size(field: Field, facet: Facet) -> int:
+    """Side of the residual images, pixels."""
+    return fft_size(2.0 * half_width_deg(field, facet) * 3600.0 / CELLSIZE_ARCSEC)
+
+
 def _options(context: Context, field: Field, facet: Facet, name: str) -> WSClean:
     return WSClean(
         name=context.scratch / f"{context.direction}.{name}",
-        size=fft_size(2.0 * half_width_deg(field, facet) * 3600.0 / CELLSIZE_ARCSEC),
+        size=image_size(field, facet),
         scale_arcsec=CELLSIZE_ARCSEC,
         robust=-0.25,
         minuv_lambda=field.settings.imaging.selfcal_min_uv_lambda,

@@ -108,15 +108,23 @@ def self_calibrate(calibrator: Calibrator) -> Outcome:
         solutions = solving.solve(target, data, model, label, with_gains=with_gains)
         target = stations.without_dead(target, solutions)
         cycles.append(_image_cycle(calibrator, data, number, solutions))
+        best = _best(cycles)
+        calibrator.context.release(*(ms for cycle in cycles if cycle is not best for ms in cycle.data))
         if number == 1 and calibrator.catalogue is not None:
             # From here on the source is where the catalogue has it, no longer where it came.
             held_at = cycles[1]
         model = _held_model(calibrator, cycles[-1], held_at)
         if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
             break
-    best = max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range)
+    best = _best(cycles) or cycles[-1]
+    solving.release(calibrator.target, data)
     _tell_choice(calibrator, cycles, best)
     return Outcome(calibrator, cycles, best, begun.sharp)
+
+
+def _best(cycles: list[Cycle]) -> Cycle | None:
+    """The cycle that would be kept now; those with phases alone never are."""
+    return max(cycles[PHASE_CYCLES + 1 :], key=lambda cycle: cycle.quality.dynamic_range, default=None)
 
 
 def _tell_choice(calibrator: Calibrator, cycles: list[Cycle], best: Cycle) -> None:
@@ -157,17 +165,20 @@ def _begin(calibrator: Calibrator) -> tuple[Calibrator, Data, _Beginning]:
     first = sharp = _image_cycle(plain, data, 0, None)
     if calibrator.plan.stages:
         sharp = _image_cycle(plain, data, 0, None, FULL)
+    plain.context.release(*first.data, *sharp.data)
     begun = _Beginning(first, first, sharp)
     if calibrator.preapplied is None:
         return plain, data, begun
     other = calibrator.take_out()
     second = _image_cycle(calibrator, other, 0, None, "_preapplied")
+    calibrator.context.release(*second.data)
     better = second.quality.dynamic_range > first.quality.dynamic_range
     log.info(
         "%s: the phases of %s are %s first: dynamic range %.0f with them, %.0f without",
         calibrator.name, calibrator.preapplied.owner, "applied" if better else "not applied",
         second.quality.dynamic_range, first.quality.dynamic_range,
     )  # fmt: skip
+    solving.release(calibrator.target, data if better else other)
     if not better:
         return plain, data, begun
     return calibrator, other, replace(begun, first=second)

@@ -144,11 +144,20 @@ def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
     return path
 
 
-def _preaveraged(target: Target, data: Data) -> Data:
-    """Copies of the data for the solver alone, averaged by the length of the baselines."""
-    copies = {
+def release(target: Target, data: Data) -> None:
+    """Delete data that are neither solved nor imaged any more."""
+    target.context.release(*(ms for part in (data, _copies(data)) for mss in part.values() for ms in mss))
+
+
+def _copies(data: Data) -> Data:
+    return {
         name: tuple(ms.with_name(f"{ms.stem}.preaveraged.ms") for ms in mss) for name, mss in data.items()
     }
+
+
+def _preaveraged(target: Target, data: Data) -> Data:
+    """Copies of the data for the solver alone, averaged by the length of the baselines."""
+    copies = _copies(data)
     steps = []
     for name, mss in data.items():
         for ms, copy in zip(mss, copies[name], strict=True):

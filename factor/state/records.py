@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast, get_args
 
@@ -27,6 +27,8 @@ class StepRecord:
         Largest memory of its process tree.
     log : str
         The log that has everything the tool said.
+    released : bool
+        Whether its outputs were deleted because no later step needs them.
     """
 
     fingerprint: str
@@ -36,6 +38,7 @@ class StepRecord:
     cpu_s: float = 0.0
     peak_memory_mb: float = 0.0
     log: str = ""
+    released: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give the JSON-able form."""
@@ -47,6 +50,7 @@ class StepRecord:
             "cpu_s": self.cpu_s,
             "peak_memory_mb": self.peak_memory_mb,
             "log": self.log,
+            "released": self.released,
         }
 
     @classmethod
@@ -66,6 +70,7 @@ class StepRecord:
             cpu_s=float(content["cpu_s"]),
             peak_memory_mb=float(content["peak_memory_mb"]),
             log=_text(content, "log"),
+            released=bool(content.get("released", False)),
         )
 
 
@@ -141,6 +146,11 @@ class Record:
         """
         steps = {other: step for other, step in self.steps.items() if other != name}
         return replace(self, steps=steps, running={**self.running, name: when})
+
+    def with_released(self, names: Collection[str]) -> Record:
+        """Give this record with steps whose outputs are needed no longer."""
+        steps = {n: replace(step, released=step.released or n in names) for n, step in self.steps.items()}
+        return replace(self, steps=steps)
 
     def to_json(self) -> dict[str, Any]:
         """Give the JSON-able form."""

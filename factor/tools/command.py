@@ -24,6 +24,8 @@ class Command:
         Variables that the process needs beside the user's own.
     outputs : tuple of Path
         Files or measurement sets that it must leave behind.
+    by_products : tuple of Path
+        What else it may leave, as patterns of names: deleted at its end.
     """
 
     tool: str
@@ -31,6 +33,14 @@ class Command:
     resources: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     outputs: tuple[Path, ...] = ()
+    by_products: tuple[Path, ...] = ()
+
+    def clean_up(self) -> None:
+        """Delete what is not among the outputs."""
+        for pattern in self.by_products:
+            for path in pattern.parent.glob(pattern.name):
+                if path not in self.outputs:
+                    path.unlink(missing_ok=True)
 
     @property
     def full_argv(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ https://wsclean.readthedocs.io.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +118,6 @@ class WSClean:
         return self._suffixed("residual")
 
     @property
-    def dirty(self) -> Path:
-        return self._suffixed("dirty")
-
-    @property
     def source_list(self) -> Path:
         return self.name.with_name(f"{self.name.name}-sources.txt")
 
@@ -167,8 +164,11 @@ def wsclean_command(
         "-j", str(threads),
         "-abs-mem", f"{memory_gb:.1f}",
         "-temp-dir", str(options.name.parent),
+        "-no-dirty",
     )  # fmt: skip
-    return Command("WSClean", tuple(argv), resources, tools.environment, options.outputs)
+    # Dozens of times what is wanted: images of each channel, residuals, models, PSFs.
+    others = options.name.with_name(f"{glob.escape(options.name.name)}-*.fits")
+    return Command("WSClean", tuple(argv), resources, tools.environment, options.outputs, (others,))
 
 
 def _gridding(o: WSClean) -> list[str]:

@@ -85,6 +85,111 @@ def test_vanished_output(make_context: MakeContext, step: Step, journal: Path) -
     assert step.outputs[0].exists()
 
 
+@pytest.fixture
+def chain(make_context: MakeContext, shell: Shell, journal: Path) -> Callable[..., list[Step]]:
+    """Data, a result that is made from them, and a second one of both."""
+
+    def make(**scripts: str) -> list[Step]:
+        scratch = make_context().scratch
+        paths = [scratch / "data", scratch / "first", scratch / "second"]
+        steps = []
+        for n, path in enumerate(paths):
+            read = " ".join(map(str, paths[:n])) or "/dev/null"
+            word = scripts.get(path.name, path.name)
+            script = f"cat {read} > $out && echo {word} | tee -a {journal} >> $out"
+            steps.append(shell(path.name, script, path, reads=tuple(paths[:n])))
+        return steps
+
+    return make
+
+
+def test_released_data_are_not_made_again(
+    make_context: MakeContext, chain: Callable[..., list[Step]], journal: Path
+) -> None:
+    """Disks are small: data go as soon as all that is made of them is there, also for the next run."""
+    for _ in range(2):
+        context = make_context()
+        data, first, second = chain()
+        context.run(data)
+        context.run(first)
+        context.run(second)
+        context.release(*data.outputs)
+        assert not data.outputs[0].exists()
+    assert journal.read_text().split() == ["data", "first", "second"]
+
+
+def test_released_data_that_are_needed_after_all(
+    make_context: MakeContext, chain: Callable[..., list[Step]], journal: Path
+) -> None:
+    """A changed option, or a lost result: what it is made from is made again first, and once."""
+    context = make_context()
+    for step in chain():
+        context.run(step)
+    context.release(*chain()[0].outputs)
+    # As a death in the middle of the deletion leaves it.
+    chain()[0].outputs[0].write_text("half\n")
+    changed = chain(second="other")
+    context = make_context()
+    for step in changed:
+        context.run(step)
+    assert journal.read_text().split() == ["data", "first", "second", "data", "other"]
+    assert changed[2].outputs[0].read_text().split() == ["data", "data", "first", "other"]
+    changed[1].outputs[0].unlink()
+    context = make_context()
+    for step in changed:
+        context.run(step)
+    assert journal.read_text().split()[5:] == ["first"]
+
+
+def test_two_steps_need_the_same_released_data(
+    make_context: MakeContext, shell: Shell, step: Step, journal: Path
+) -> None:
+    """Side by side: one makes them again, the other waits."""
+    context = make_context()
+    data = shell("data", f"sleep 0.2; echo run >> {journal}; echo data > $out", context.scratch / "data")
+    context.run(data)
+    context.release(*data.outputs)
+    readers = [
+        shell(name, f"cat {data.outputs[0]} > $out", context.scratch / name, reads=data.outputs)
+        for name in ("one", "other")
+    ]
+    context.run(*readers)
+    assert all(reader.outputs[0].read_text() == "data\n" for reader in readers)
+    assert runs(journal) == 2
+
+
+def test_offered_steps(make_context: MakeContext, chain: Callable[..., list[Step]], journal: Path) -> None:
+    """Parts that one step joins come and go with it, and never where it is done."""
+    for _ in range(2):
+        context = make_context()
+        data, first, _ = chain()
+        context.offer(data)
+        assert not data.outputs[0].exists()
+        context.run(first)
+        assert not data.outputs[0].exists()
+    assert journal.read_text().split() == ["data", "first"]
+
+
+def test_products_are_not_released(make_context: MakeContext, shell: Shell) -> None:
+    """Data that the user keeps are given to the same functions."""
+    context = make_context()
+    kept = shell("kept", "echo kept > $out", context.products / "kept")
+    context.run(kept)
+    context.release(*kept.outputs)
+    assert kept.outputs[0].exists()
+
+
+def test_by_products_go(make_context: MakeContext, shell: Shell) -> None:
+    """WSClean leaves images of each channel, residuals and models: dozens of times what is wanted."""
+    context = make_context()
+    image = context.scratch / "a.image[1]-image.fits"
+    script = "cd $(dirname $out); touch $out 'a.image[1]-0000-psf.fits' a.image1-image.fits"
+    step = shell("image", script, image)
+    pattern = context.scratch / "a.image[[]1]-*.fits"
+    context.run(replace(step, action=replace(step.action, by_products=(pattern,))))  # type: ignore[type-var]
+    assert sorted(path.name for path in context.scratch.iterdir()) == ["a.image1-image.fits", image.name]
+
+
 def test_death_while_a_step_is_done_again(
     make_context: MakeContext, shell: Shell, tmp_path: Path
 ) -> None:

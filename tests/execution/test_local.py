@@ -8,8 +8,7 @@ import time
 import pytest
 
 from factor.errors import FactorError
-from factor.execution.context import side_by_side
-from factor.execution.local import Processors, available_cpus
+from factor.execution.local import Processors, available_cpus, side_by_side
 
 
 def test_never_more_than_there_are() -> None:

@@ -15,8 +15,8 @@ CODE = """
 import sys
 from pathlib import Path
 from factor.cli.common import guarded
-from factor.execution.context import Engine, side_by_side
-from factor.execution.local import Processors
+from factor.execution.context import Engine
+from factor.execution.local import Processors, side_by_side
 from factor.execution.signals import stop_on_signals
 from factor.execution.step import Step
 from factor.state.store import StateStore

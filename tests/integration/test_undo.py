@@ -77,12 +77,12 @@ class Place:
         initial = InitialModels({band.skymodel: old for band in self.field.observation.bands})
         path = folder / f"{name}.h5"
         solutions = Solutions(name, path, path, ("phase000", "amplitude000"))
-        return Change(CorruptedModel(folder / f"{name}.skymodel", solutions), initial, folder / "difference")
+        return Change(CorruptedModel(folder / f"{name}.skymodel", solutions), initial)
 
     def subtract(self, name: str) -> None:
         context = self.engine.context("facetsub", name)
         context.start({})
-        facetsub.run(context, self.field, self.change(name, self._models), predicted=False)
+        facetsub.run(context, self.field, self.change(name, self._models))
 
     def undo(self, name: str) -> None:
         context = self.engine.context("facetsub", name)

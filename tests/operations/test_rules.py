@@ -145,7 +145,7 @@ def test_rule_4_what_was_subtracted_can_be_added_back(finished: Any) -> None:
 
 def test_rule_4_the_old_model_is_the_untouched_one(finished: Any) -> None:
     """What is taken away as the old model is what was subtracted in the beginning, uncorrupted."""
-    calls = dp3_calls(finished, "facetselfcal west: predict the difference")
+    calls = dp3_calls(finished, "facetsub west: predict the difference")
     assert len(calls) == 2
     for options in calls:
         (new,), (old,) = steps(options, "h5parmpredict"), steps(options, "predict")

@@ -48,7 +48,7 @@ def test_leakage_goes_wherever_the_gains_go(run: Any) -> None:
     assert correct["steps"].strip("[]").split(",") == everything
     assert correct["leakage.correction"] == "fulljones"
     assert correct["leakage.soltab"] == "[amplitude001,phase002]"
-    differences = dp3_calls(run, "facetselfcal east: predict the difference")
+    differences = dp3_calls(run, "facetsub east: predict the difference")
     assert differences
     for options in differences:
         (new,) = steps(options, "h5parmpredict")

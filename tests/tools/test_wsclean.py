@@ -26,7 +26,7 @@ def command(tools: Tools, options: WSClean) -> Command:
 def test_golden_image(tools: Tools) -> None:
     """The whole call of a self-calibration image."""
     assert list(command(tools, CLEAN).full_argv) == [
-        "/opt/bin/wsclean", "-j", "2", "-abs-mem", "3.1", "-temp-dir", "/w",
+        "/opt/bin/wsclean", "-j", "2", "-abs-mem", "3.1", "-temp-dir", "/w", "-no-dirty",
         "-no-update-model-required", "-use-wgridder", "-size", "512", "512", "-scale", "1.5asec",
         "-weight", "briggs", "-0.5", "-padding", "1.6", "-pol", "I", "-minuv-l", "80",
         "-channels-out", "2", "-join-channels",

@@ -65,9 +65,20 @@ class StepError(FactorError):
         The command to paste into a shell (empty for a step in Python).
     hint : str
         What helps, where the cause is well known.
+    crashed : bool
+        Whether the tool itself broke down: it may not do so again.
     """
 
-    def __init__(self, step: str, message: str, log: str = "", command: str = "", hint: str = "") -> None:
+    def __init__(
+        self,
+        step: str,
+        message: str,
+        log: str = "",
+        command: str = "",
+        hint: str = "",
+        *,
+        crashed: bool = False,
+    ) -> None:
         lines = [f"step '{step}' failed: {message}"]
         if log:
             lines.append(f"  log: {log}")
@@ -78,6 +89,7 @@ class StepError(FactorError):
         self.reason = message
         self.log = log
         self.command = command
+        self.crashed = crashed
 
     @property
     def parts(self) -> dict[str, str]:

@@ -25,12 +25,28 @@ OPERATIONS = (
 #: The self-calibration of a direction that failed, done once more with safer settings.
 SECOND_ATTEMPT = "facetselfcal_retry"
 
+#: Names of directions and operations: they become names of files and folders.
+_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
+
+#: Characters that DP3 and WSClean take for lists, patterns or quotes when a path has them.
+_MISREAD = re.compile(r"[,\[\]{}*?'\"\n]")
+
 _CHUNK_FILE = re.compile(r"(?P<ms>.+)_chunk(?P<index>\d+)\.ms$")
 
 
 def base_operation(name: str) -> str:
     """The operation behind the name of a further imaging set or attempt, e.g. ``facetimage``."""
     return name.split("_", 1)[0]
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a direction or operation: it leads out of no folder."""
+    return _NAME.fullmatch(text) is not None
+
+
+def misread(path: Path) -> str:
+    """The characters of a path that the tools would misread."""
+    return " ".join(dict.fromkeys(_MISREAD.findall(str(path))))
 
 
 def band_name(freq_hz: float) -> str:

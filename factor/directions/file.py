@@ -10,6 +10,7 @@ from typing import Any
 
 from factor.directions.model import Direction
 from factor.errors import InputError
+from factor.workspace import is_name
 
 COLUMNS = (
     "name",
@@ -32,7 +33,6 @@ COLUMNS = (
 _OPTIONAL = 2
 
 _EMPTY = ("empty", "0")
-_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
 _RA = re.compile(r"(\d{1,2})(?:h|:)(\d{1,2})(?:m|:)(\d{1,2}(?:\.\d*)?)s?")
 _DEC = re.compile(r"([+-]?)(\d{1,2})(?:d|:|\.)(\d{1,2})(?:m|:|\.)(\d{1,2}(?:\.\d*)?)s?")
 
@@ -149,7 +149,7 @@ class _Row:
 
 
 def _safe_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise ValueError(f"'{text}' has characters other than A-Z a-z 0-9 _ + - . or begins with .")
     if text == "field":
         raise ValueError("'field' is the name of the whole field")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import resource
 import shutil
 import threading
-import time
-import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -16,23 +13,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from factor.errors import FactorError, Interrupted, StepError
+from factor.errors import FactorError, Interrupted
+from factor.execution.acting import Logs, act, calls, delete
 from factor.execution.local import Processors
 from factor.execution.room import Needs, Room
-from factor.execution.step import Call, Step, canonical_action, digest, file_digest
+from factor.execution.step import Step, canonical_action, digest, file_digest
 from factor.execution.step import plain as _plain
 from factor.state.records import Record, StepRecord
 from factor.state.resume import Status, note_products, status_of
 from factor.state.store import StateStore
 from factor.tools import runner
-from factor.tools.command import Command
 from factor.tools.environment import Tools
-from factor.tools.watchers import advice
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.steps")
-
-_calls = threading.Lock()
 
 #: The folders of an absolute path in an action's text or a setting.
 _FOLDER = re.compile(r'(?:(?<=["\[=,\s])|^)/(?:[^/"\[\],=\s]+/)+')
@@ -178,7 +172,7 @@ class Context:
 
     def read(self, function: Callable[[Path], Result], path: Path) -> Result:
         """What a function finds in a file of solutions: HDF5 is not safe in threads."""
-        with _calls:
+        with calls:
             return function(path)
 
     # -- steps -----------------------------------------------------------------------
@@ -222,7 +216,7 @@ class Context:
         if any(not step.released for name, step in self.record.steps.items() if name in names):
             self._note(lambda record: record.with_released(names))
         for path in gone:
-            _delete(path)
+            delete(path)
 
     def fingerprint(self, step: Step) -> str:
         """What decides a step's result, as a short text: options and all that it reads."""
@@ -287,13 +281,10 @@ class Context:
             started = now()
             self._note(lambda record: record.with_start(step.name, started))
             for path in step.outputs:
-                _delete(path)
+                delete(path)
                 path.parent.mkdir(parents=True, exist_ok=True)
             log.debug("%s %s: %s", self.operation, self.direction, step.name)
-            if isinstance(step.action, Call):
-                cpu_s, memory_mb = self._call(step, step.action)
-            else:
-                cpu_s, memory_mb = self._command(step, step.action)
+            cpu_s, memory_mb = act(step, self._logs)
         done = StepRecord(
             fingerprint=self.fingerprint(step),
             outputs=tuple(self._portable_path(path) for path in step.outputs),
@@ -310,51 +301,13 @@ class Context:
             self.record = change(self.record)
             self.engine.store.save(self.record)
 
+    @property
+    def _logs(self) -> Logs:
+        commands = self.engine.workspace.commands_log
+        return Logs(f"{self.operation} {self.direction}", self.out_log, self.err_log, commands)
+
     def _portable_path(self, path: Path) -> str:
         return self.engine.workspace.relative(path)
-
-    def _call(self, step: Step, call: Call) -> tuple[float, float]:
-        before = time.thread_time()
-        try:
-            # HDF5 is not safe in threads, and Python's own work would not be quicker in them.
-            with _calls:
-                call.function(**call.arguments)
-        except FactorError as error:
-            raise _failed(step, str(error), self.out_log) from error
-        except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-            # A full disk, or data of which nothing can be made: this direction's failure only.
-            self.err_log.parent.mkdir(parents=True, exist_ok=True)
-            with self.err_log.open("a") as log_file:
-                traceback.print_exception(error, file=log_file)
-            raise _failed(step, str(error), self.err_log) from error
-        missing = [str(path) for path in step.outputs if not path.exists()]
-        if missing:
-            raise _failed(step, f"it left no {', '.join(missing)}", self.out_log)
-        memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return time.thread_time() - before, memory_mb
-
-    def _command(self, step: Step, command: Command) -> tuple[float, float]:
-        result = runner.run(command, self.out_log, self.err_log, step.name)
-        command.clean_up()
-        self._log_command(step, result)
-        if result.error:
-            for path in step.outputs:
-                _delete(path)
-            if runner.stopping():
-                raise Interrupted("the run is being stopped")
-            raise _failed(step, result.error, self.out_log, command.paste())
-        return result.cpu_s, result.peak_memory_mb
-
-    def _log_command(self, step: Step, result: runner.Result) -> None:
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(result.started))
-        ended = time.strftime("%H:%M:%S", time.localtime(result.started + result.wall_s))
-        text = (
-            f"# {stamp} to {ended} ({result.wall_s:.1f} s, CPU {result.cpu_s:.1f} s, "
-            f"{result.peak_memory_mb:.0f} MB), exit status {result.returncode}: "
-            f"{self.operation} {self.direction}: {step.name}\n{result.command.paste()}\n"
-        )
-        with self.engine.workspace.commands_log.open("a") as handle:
-            handle.write(text)
 
 
 @dataclass(frozen=True)
@@ -371,10 +324,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _failed(step: Step, message: str, log_file: Path, command: str = "") -> StepError:
-    return StepError(step.name, message, str(log_file), command, advice(message))
-
-
 def _new_record(operation: str, direction: str) -> Record:
     return Record(operation=operation, direction=direction, status="running", started=now())
 
@@ -385,10 +334,3 @@ def _raise_first(futures: set[Future[None]]) -> None:
             error = future.exception()
             if error is not None:
                 raise error
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

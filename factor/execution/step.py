@@ -45,6 +45,10 @@ class Step:
         Files or measurement sets that it leaves.
     cpus : int
         Processors that it keeps busy.
+    check : Call or None
+        Refuses outputs that cannot be right, with a FactorError: the step has failed then.
+    otherwise : Command or None
+        Another way to make them, taken when they were refused; what comes of it is not checked again.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Step:
     reads: tuple[Path | str, ...]
     outputs: tuple[Path, ...]
     cpus: int = 1
+    check: Call | None = None
+    otherwise: Command | None = None
 
 
 def plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from factor.errors import InputError
 from factor.observation.bands import SUBTRACTED_COLUMN, MsInfo
-from factor.workspace import band_name
+from factor.workspace import band_name, misread
 
 if TYPE_CHECKING:
     from factor.parset import Settings
@@ -118,6 +118,8 @@ def _file_problems(info: MsInfo) -> list[str]:
         problems.append(f"{ms}: not LOFAR HBA data ({kind})")
     elif not _HBA_RANGE_HZ[0] < info.freq_hz < _HBA_RANGE_HZ[1]:
         problems.append(f"{ms}: {info.freq_hz / 1e6:.1f} MHz is not within LOFAR's HBA (100-250 MHz)")
+    if misread(ms):
+        problems.append(f"{ms}: DP3 and WSClean misread {misread(ms)} in a name: rename it, or link it")
     missing = [name for name in _NEEDED_COLUMNS if name not in info.columns]
     if missing:
         problems.append(f"{ms}: missing column {', '.join(missing)}")

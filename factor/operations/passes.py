@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factor.execution.context import Context
-from factor.execution.step import Step
+from factor.execution.step import Call, Step
 from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import InitialModels, Solutions, runs_of_one_model
+from factor.products.images import check_image
 from factor.state.ledger import Ledger
 from factor.tools.dp3 import (
     ApplyCal,
@@ -221,4 +222,5 @@ def image(context: Context, options: WSClean, mss: Sequence[Path], threads: int,
         reads=(*depends, *mask),
         outputs=options.outputs,
         cpus=threads,
+        check=None if options.psf_only else Call(check_image, {"path": options.image}),
     )

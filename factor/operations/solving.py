@@ -12,6 +12,7 @@ from factor.operations.base import Solutions
 from factor.operations.solve_plan import SolvePlan, TecBlock
 from factor.parset.settings import CalibrationSettings
 from factor.products import combining, imageweights
+from factor.products.health import check_solutions
 from factor.products.preaverage import average_baselines
 from factor.products.solutionplot import plot_solutions
 from factor.products.solutions import (
@@ -298,12 +299,21 @@ def _solve_step(target: Target, name: str, run: DP3Run) -> Step:
     for step in run.steps:
         reads += [step.parmdb] if isinstance(step, ApplyCal) else []
         reads += [step.sourcedb] if isinstance(step, DDECal) else []
+    (h5parm,) = run.outputs
+    # One bad interval can spoil all that begin with its solutions.
+    alone = replace(run, steps=tuple(_without_propagation(step) for step in run.steps))
     return Step(
-        name=f"solve {name}, {run.outputs[0].stem}",
+        name=f"solve {name}, {h5parm.stem}",
         action=dp3_command(target.context.tools, run),
         reads=tuple(reads),
         outputs=run.outputs,
+        check=Call(check_solutions, {"path": h5parm}),
+        otherwise=dp3_command(target.context.tools, alone),
     )
+
+
+def _without_propagation(step: DP3Step) -> DP3Step:
+    return replace(step, propagatesolutions=False) if isinstance(step, DDECal) else step
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from factor.parset.option import Kind, Option
+from factor.workspace import misread
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -43,6 +44,8 @@ def missing_path(option: Option, value: Any) -> str:
         return "there is no such folder"
     if option.kind is Kind.NEW_FOLDER and value.exists() and not value.is_dir():
         return "this is not a folder"
+    if option.kind in (Kind.FOLDER, Kind.NEW_FOLDER) and misread(value):
+        return f"DP3 and WSClean misread {misread(value)} in a name: choose another folder"
     return ""
 
 

@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from factor.errors import FactorError
 from factor.products.normalising import gain_scatter, phase_scatter
 from factor.products.solutions import FAST_PHASE, SLOW_AMPLITUDE, TEC, Soltab, read_soltabs
 
 Bools = NDArray[np.bool_]
+
+#: Part of a solve's solutions that may be missing before it is tried in another way.
+MOSTLY = 0.5
 
 #: Scatter of a station's phases (rad) and amplitudes (of the logarithm) beyond which they
 #: are no solutions: random phases have more than 1.5.
@@ -19,6 +23,20 @@ SENSELESS_GAINS = 0.5
 
 #: Factor between a station's amplitudes and those of all others beyond which it is mad.
 SENSELESS_SCALE = 2.0
+
+
+def check_solutions(path: Path) -> None:
+    """Refuse what a solve has left where most of it is no solution.
+
+    Raises
+    ------
+    FactorError
+        When the file cannot be read, or most values are flagged or no numbers.
+    """
+    for name, soltab in read_soltabs(path).items():
+        bad = 1.0 - float(soltab.good.mean()) if soltab.values.size else 1.0
+        if bad > MOSTLY:
+            raise FactorError(f"{path}: {100 * bad:.0f} % of {name} are flagged or no numbers")
 
 
 def solution_values(path: Path) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factor.errors import FactorError
 from factor.state.store import read_json, sync_folder, write_json
-from factor.workspace import Workspace
+from factor.workspace import Workspace, is_name
 
 #: Format of the intent's file; a newer one is refused.
 INTENT_VERSION = 1
@@ -84,5 +84,8 @@ def clear_intent(workspace: Workspace) -> None:
 def _pairs(content: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for operation, direction in content:
-        pairs.append((str(operation), str(direction)))
+        if not (is_name(operation) and is_name(direction)):
+            # What they name is deleted.
+            raise ValueError(f"'{operation}/{direction}'")
+        pairs.append((operation, direction))
     return tuple(pairs)

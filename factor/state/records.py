@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast, get_args
 
+from factor.workspace import is_name
+
 Status = Literal["running", "done", "failed"]
 
 
@@ -184,8 +186,8 @@ class Record:
         if status not in get_args(Status):
             raise ValueError(f"status '{status}'")
         return cls(
-            operation=_text(content, "operation"),
-            direction=_text(content, "direction"),
+            operation=_name(content, "operation"),
+            direction=_name(content, "direction"),
             status=cast(Status, status),
             started=_text(content, "started"),
             finished=_text(content, "finished"),
@@ -207,6 +209,14 @@ def _text(content: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"'{key}' is not a text")
     return value
+
+
+def _name(content: Mapping[str, Any], key: str) -> str:
+    name = _text(content, key)
+    if not is_name(name):
+        # It becomes part of a path.
+        raise ValueError(f"'{key}' is '{name}'")
+    return name
 
 
 def _mapping(content: Mapping[str, Any], key: str) -> dict[str, Any]:

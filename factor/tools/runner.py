@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from factor.tools.command import Command
 from factor.tools.watchers import fatal_line, last_error
 
 _TAIL_LINES = 400
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 _running: set[int] = set()
 _viewers: list[subprocess.Popen[bytes]] = []
 _lock = threading.Lock()
@@ -36,6 +38,11 @@ class Result:
     peak_memory_mb: float
     error: str
     """Why it failed; empty when it did not."""
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the program broke down by itself."""
+        return -self.returncode in _CRASHES
 
 
 def _die_with_parent(argv: tuple[str, ...]) -> list[str]:
@@ -93,6 +100,8 @@ def _move_into(part: Path, log: Path) -> None:
 
 
 def _wait(command: Command, out: object, err: object) -> tuple[int, float, float]:
+    # A tool that dies with all its memory in use must not fill the disk with it; children inherit this.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     environment = {**os.environ, **dict(command.environment)}
     if _stopping.is_set():
         return -signal.SIGTERM, 0.0, 0.0

@@ -4,7 +4,8 @@ The folder FAKE_TOOLS of the environment controls it:
 ``socket`` is the server's; ``journal`` gets a line for each command that came to its end;
 ``die`` (if there) makes each command kill Factor once, at one of three moments (those whose
 outputs have one of its words in their names, if it has any);
-``fail`` holds a text: commands with this text in their outputs fail.
+``fail`` holds a text: commands with this text in their outputs fail;
+``crash`` (if there) makes each command break down once, in the middle of its work.
 """
 
 from __future__ import annotations
@@ -63,12 +64,17 @@ def moment_of_death(folder: Path, key: str) -> int | None:
     words = (folder / "die").read_text().split() if (folder / "die").exists() else None
     if words is None or (words and not any(word in key for word in words)):
         return None
-    with (folder / "died").open("a+") as stream:
+    return None if noted(folder / "died", key) else zlib.crc32(key.encode()) % 3
+
+
+def noted(path: Path, key: str) -> bool:
+    """Whether a list has a line, which it has from now on."""
+    with path.open("a+") as stream:
         stream.seek(0)
         if key + "\n" in stream.readlines():
-            return None
+            return True
         stream.write(key + "\n")
-    return zlib.crc32(key.encode()) % 3
+    return False
 
 
 def main() -> int:
@@ -80,6 +86,9 @@ def main() -> int:
     if failing.exists() and failing.read_text().strip() in key:
         sys.stderr.write("RuntimeError: it was told to fail\n")
         return 1
+    if (folder / "crash").exists() and not noted(folder / "crashed", key):
+        half(outputs, tool)
+        os.kill(os.getpid(), signal.SIGSEGV)
     moment = moment_of_death(folder, key)
     if moment == 1:
         half(outputs, tool)

@@ -250,8 +250,13 @@ def test_directions_that_are_added(finished: Any, make_run: Callable[[], Any], c
 
 
 def test_moving_the_working_directory(finished: Any, make_run: Callable[[], Any]) -> None:
-    """Another place, and files with other times: nothing is done again."""
+    """Another place, and files with other times: nothing is done again; no shell reads the odd name."""
     run = make_run()
-    shutil.copytree(finished.work, run.folder / "elsewhere", copy_function=shutil.copyfile)
-    assert run.run(global__dir_working=str(run.folder / "elsewhere")) == 0
+    place = run.folder / "else where$(touch pwned)&`touch pwned`|x"
+    shutil.copytree(finished.work, place, copy_function=shutil.copyfile)
+    assert run.run(global__dir_working=str(place)) == 0
     assert run.journal == []
+    assert run.run("-r", "east", "-o", "facetimage", global__dir_working=str(place)) == 0
+    assert len(run.journal) == 3
+    assert not Path("pwned").exists()
+    assert not list(run.folder.rglob("pwned"))

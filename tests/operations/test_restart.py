@@ -67,6 +67,17 @@ def assert_same_end(run: Any, whole: Any) -> None:
     assert products(run) == products(whole)
 
 
+def test_each_command_crashes_once(make_run: Callable[[], Any], whole: Any) -> None:
+    """Breakdowns of the tools, with half an output, are no harm where they do not come again."""
+    run = make_run()
+    (run.tools / "crash").touch()
+    assert run.run(**SHORT) == 0
+    crashes = (run.tools / "crashed").read_text().splitlines()
+    assert len(run.commands) == len(whole.commands) + len(crashes)
+    assert len(crashes) > 0.9 * len(whole.commands)
+    assert_same_end(run, whole)
+
+
 def test_killed_at_each_command(make_run: Callable[[], Any], whole: Any) -> None:
     """Before, in the middle of, or after its work: every command kills Factor once.
 

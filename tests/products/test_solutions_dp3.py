@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from factor.errors import FactorError
 from factor.products.combining import Piece, add_slow, combine_final, merge_fast
 from factor.products.filling import fill
+from factor.products.health import check_solutions
 from factor.products.merging import combine, sample
 from factor.products.preaverage import average_baselines
 from factor.products.solutions import (
@@ -25,6 +27,7 @@ from factor.products.solutions import (
     write_h5parm,
 )
 from factor.products.tec import PHASE_PER_TECU
+from factor.products.weeding import weed
 from factor.tools.dp3 import (
     ApplyCal,
     ChannelRange,
@@ -307,3 +310,33 @@ def test_averaging_by_baseline_keeps_grid_flags_and_source(field: Field) -> None
         np.testing.assert_array_equal(ms.getcol("FLAG"), flags)
     assert after.std() < 0.7 * before.std()
     assert abs(after.mean() - before.mean()) < 0.01
+
+
+def test_flagged_stations_and_data_that_are_no_numbers(field: Field) -> None:
+    """A dead station has no solutions; NaNs in the data spoil their own interval and no other."""
+    from casacore.tables import table
+
+    field.dp3("empty.ms", Predict(field.skymodel, "replace"), "spoilt.ms")
+    with table(str(field.root / "spoilt.ms"), readonly=False, ack=False) as ms:
+        flags, data, times = ms.getcol("FLAG"), ms.getcol("DATA"), ms.getcol("TIME")
+        flags[(ms.getcol("ANTENNA1") == 2) | (ms.getcol("ANTENNA2") == 2)] = True
+        slots = np.unique(times)
+        data[(times >= slots[10]) & (times < slots[15])] = np.nan
+        ms.putcol("FLAG", flags)
+        ms.putcol("DATA", data)
+    solved = field.root / "spoilt.h5"
+    ddecal = DDECal(
+        solved, field.skymodel, "scalarphase", (NAME,), 5, 4, 0.0, 0.0, 30, 1e-3, 0.2, True,
+        "directioniterative",
+    )  # fmt: skip
+    field.solve("spoilt.ms", ddecal, h5parm=solved)
+    check_solutions(solved)
+    good, health = weed(read_soltabs(solved)["phase000"])
+    assert health.dead == (field.ants[2],)
+    others = np.delete(good.good, 2, axis=2)
+    assert not others[2].any()
+    assert np.delete(others, 2, axis=0).all()
+    good.weights[1:] = 0.0
+    write_h5parm(solved, {"phase000": good}, field.frame)
+    with pytest.raises(FactorError, match=r"91 % of phase000 are flagged or no numbers"):
+        check_solutions(solved)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -67,10 +69,34 @@ def assert_same_end(run: Any, whole: Any) -> None:
     assert products(run) == products(whole)
 
 
+def full_disk() -> None:
+    """Hardly anything is free any more."""
+    from factor.execution import room
+
+    room.shutil = SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=1000))  # type: ignore[assignment]
+
+
+def test_data_go_when_nothing_needs_them(make_run: Callable[[], Any]) -> None:
+    """Late in a self-calibration there is nothing left of the calibrator's data, and nobody misses them."""
+    run = make_run()
+    (run.tools / "die").write_text("wsclean_post")
+    only = {**SHORT, "cluster__ncpu": "1"}
+    assert run.run("-s", "1", **only) == -signal.SIGKILL
+    scratch = run.work / "results/facetselfcal/east/scratch"
+    assert {path.name for path in scratch.glob("*.ms")} == {"chunk0.residual.ms", "chunk1.residual.ms"}
+    assert run.run("-s", "1", **only) == 0
+    assert set(Counter(title for title, _ in run.commands).values()) == {1}
+
+
 def test_each_command_crashes_once(make_run: Callable[[], Any], whole: Any) -> None:
     """Breakdowns of the tools, with half an output, are no harm where they do not come again."""
     run = make_run()
     (run.tools / "crash").touch()
+    assert run.run(before=full_disk, **SHORT) == 1
+    assert not (run.tools / "crashed").exists()
+    assert json.loads((run.work / "state/facetselfcal/east.json").read_text())["status"] == "running"
+    said = (run.work / "factor.log").read_text()
+    assert re.search(r"facetselfcal of east needs about [\d.]+ GB more in .*; 1e-06 GB are free there", said)
     assert run.run(**SHORT) == 0
     crashes = (run.tools / "crashed").read_text().splitlines()
     assert len(run.commands) == len(whole.commands) + len(crashes)

@@ -10,6 +10,7 @@ and the size of that folder, and of what is in it, is measured five times a seco
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -34,11 +35,11 @@ FIELD = FieldOptions(
 
 OPTIONS = {
     "global": {"chunk_size_sec": "1200", "keep_avg_facet_data": "False"},
-    "calibration": {"max_selfcal_loops": "2"},
+    "calibration": {"max_selfcal_loops": "1"},
     "imaging": {"selfcal_cellsize_arcsec": "3"},
     "directions": {
-        "flux_min_Jy": "0.3", "size_max_arcmin": "2", "separation_max_arcmin": "7", "ndir_max": "4",
-        "faceting_radius_deg": "0.45", "groupings": "1:1, 4:0",
+        "flux_min_Jy": "0.3", "size_max_arcmin": "2", "separation_max_arcmin": "7", "ndir_max": "2",
+        "faceting_radius_deg": "0.45", "groupings": "2:0",
     },
     "cluster": {"ndir_per_node": "1"},
 }
@@ -81,7 +82,7 @@ def watched(command: list[str], work: Path) -> Counter[str]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
     finally:
         ended.set()
         watcher.join()

@@ -88,7 +88,6 @@ def undo(context: Context, field: Field, change: Change) -> None:
             )
         standing += [chunk] if found else []
     _edit(context, field, standing, change, 1)
-    context.leave()
     log.info("%s: its subtraction is undone", context.direction)
 
 
@@ -114,6 +113,7 @@ def _edit(
             for file, difference in zip(files, slices(ms, files), strict=True):
                 Ledger(field.workspace, file.path).apply(context.direction, difference, sign, identity)
             shutil.rmtree(ms)
+    context.leave()
 
 
 def _entries(field: Field, file: ChunkFile) -> tuple[Subtraction, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import Call, Step, file_digest
-from factor.operations import solving, stations
+from factor.operations import solving
 from factor.operations.base import Field, Solutions
 from factor.operations.calibrator import Calibrator
 from factor.operations.difference import Change
@@ -81,7 +81,6 @@ def solve(context: Context, field: Field, facet: Facet) -> tuple[solving.Target,
     context.require(calibration_needs(field, facet, plan))
     calibrator = Calibrator(context, field, facet, plan, None)
     target, data = calibrator.target, calibrator.take_out()
-    target = stations.without_noisy(target, data)
     solved = solving.solve(target, data, model, "peel", with_gains=True, normalise=False)
     solving.release(target, data)
     solving.plot(target, solving.finish(target, solved, None, 1.0, UNNORMALISED))

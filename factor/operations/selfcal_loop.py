@@ -101,7 +101,7 @@ def self_calibrate(calibrator: Calibrator) -> Outcome:
     calibrator, data, begun = _begin(calibrator)
     cycles, held_at = [begun.first], begun.sharp
     model = _starting_model(calibrator, begun)
-    limit, target = calibrator.most_loops, stations.without_noisy(calibrator.target, data)
+    limit, target = calibrator.most_loops, calibrator.target
     for number in range(1, PHASE_CYCLES + limit + 1):
         with_gains = number > PHASE_CYCLES and not calibrator.plan.phases_only
         label = f"cycle{number:02d}"

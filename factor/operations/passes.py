@@ -216,11 +216,12 @@ def image(context: Context, options: WSClean, mss: Sequence[Path], threads: int,
     command = wsclean_command(context.tools, options, mss, threads=threads, memory_gb=memory_gb)
     mask = (options.fits_mask,) if options.fits_mask is not None else ()
     depends = reads if reads else tuple(mss)
+    arguments = {"path": options.image, "restored": options.niter > 0}
     return Step(
         name=f"image {options.name.name}",
         action=replace(command, outputs=options.outputs),
         reads=(*depends, *mask),
         outputs=options.outputs,
         cpus=threads,
-        check=None if options.psf_only else Call(check_image, {"path": options.image}),
+        check=None if options.psf_only else Call(check_image, arguments),
     )

@@ -310,8 +310,10 @@ def crop(image: Image, ra_deg: float, dec_deg: float, width_deg: float) -> Image
     return replace(image, data=image.data[y0:y1, x0:x1], header=header, wcs=wcs)
 
 
-def check_image(path: Path, min_beam_pixels: float = 2.0) -> Image:
+def check_image(path: Path, *, restored: bool = True, min_beam_pixels: float = 2.0) -> Image:
     """Read an image that a tool has just made and refuse it when it can't be right.
+
+    Images in which nothing was cleaned are not restored, and have no beam.
 
     Raises
     ------
@@ -326,6 +328,8 @@ def check_image(path: Path, min_beam_pixels: float = 2.0) -> Image:
         raise FactorError(f"{path}: every pixel is blank", "look for flagged or non-finite data in its input")
     if not image.data[finite].any():
         raise FactorError(f"{path}: every pixel is zero", "look for fully flagged or empty data in its input")
+    if not restored:
+        return image
     pixels = image.restoring_beam.bmaj_deg / image.cellsize_deg
     if pixels < min_beam_pixels:
         raise FactorError(

@@ -79,4 +79,7 @@ def main(arguments: list[str]) -> None:
             ra, dec = _sexagesimal(*(float(v) for v in grid.wcs.pixel_to_world_values(x, y)))
             line = f"s0c0,POINT,{ra},{dec},{flux},[-0.7],false,144000000,,,\n"
             name.with_name(f"{name.name}-sources.txt").write_text(_FORMAT + line)
+    else:
+        # WSClean fits no beam where it restores nothing.
+        del header["BMAJ"], header["BMIN"], header["BPA"]
     write_image(name.with_name(f"{name.name}{infix}-image.fits"), data.astype(np.float32), header)

@@ -106,6 +106,12 @@ def test_wrong_images_are_refused(
         check_image(write(tmp_path / "bad.fits", data, **cards))
 
 
+def test_images_that_are_not_restored_have_no_beam(tmp_path: Path) -> None:
+    """WSClean writes none where it cleans nothing: such an image is no fault."""
+    path = write(tmp_path / "dirty.fits", np.ones(GRID.shape), BMAJ=0.0)
+    assert check_image(path, restored=False).data.all()
+
+
 @pytest.mark.filterwarnings("ignore:File may have been truncated")
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     """A missing or cut file is an error that names it, not a traceback."""

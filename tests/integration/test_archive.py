@@ -39,17 +39,18 @@ def column(ms: Path, name: str) -> np.ndarray:
 
 
 def test_restored_and_imaged(finished: tuple[Place, Ended], tmp_path: Path) -> None:
-    """From the input: the archived data to 1e-4, all flags and weights; from these the archived images."""
+    """From the input: the archived data to 1e-4, all flags and weights; from these the archived image."""
     place, _ = finished
+    direction = sorted(path.name for path in (place.work / "results/facetsub").iterdir())[0]
     made, folder, out = tmp_path / "made", tmp_path / "elsewhere/archive", tmp_path / "out"
-    call(CHECKOUT / "bin/archivefactor", str(place.parset), str(made), "-d", "all")
+    call(CHECKOUT / "bin/archivefactor", str(place.parset), str(made), "-d", direction)
     folder.parent.mkdir()
     made.rename(folder)
     hidden = tmp_path / "hidden"
     shutil.move(place.work, hidden)
     try:
-        said = call(folder / "script/restore_calibrated", str(place.data), str(out), "-d", "all")
-        call(folder / "script/reimage", str(out), "-i", str(out), "-d", "all")
+        said = call(folder / "script/restore_calibrated", str(place.data), str(out), "-d", direction)
+        call(folder / "script/reimage", str(out), "-i", str(out), "-d", direction)
     finally:
         shutil.move(hidden, place.work)
     assert "the versions of all tools are those of the archive" in said
@@ -63,12 +64,7 @@ def test_restored_and_imaged(finished: tuple[Place, Ended], tmp_path: Path) -> N
         assert np.array_equal(flags, column(restored, "FLAG"))
         assert np.array_equal(column(archived, "WEIGHT_SPECTRUM"), column(restored, "WEIGHT_SPECTRUM"))
         assert len(column(archived / "SPECTRAL_WINDOW", "CHAN_FREQ")) == 1
-    images = [
-        *folder.glob("images/*/facetimage/*_apparent.fits"),
-        *folder.glob("images/field/*/*_pbcor.fits"),
-    ]
-    assert len(images) > 2
-    for image in images:
-        one, other = (read_image(base / image.relative_to(folder)).data for base in (folder, out))
-        assert image_noise(other) == pytest.approx(image_noise(one), rel=0.01)
-        assert np.nanmax(np.abs(one - other)) < 0.1 * image_noise(one)
+    (image,) = folder.glob(f"images/{direction}/facetimage/*_apparent.fits")
+    one, other = (read_image(base / image.relative_to(folder)).data for base in (folder, out))
+    assert image_noise(other) == pytest.approx(image_noise(one), rel=0.01)
+    assert np.nanmax(np.abs(one - other)) < 0.1 * image_noise(one)

@@ -127,7 +127,7 @@ def test_an_outlier_that_no_model_had_has_nothing_to_give_back(peeled: Any) -> N
     """The initial subtraction did not know it: there is no old model to be added."""
     for options in dp3_calls(peeled, "outlierpeel out"):
         assert not steps(options, "predict")
-    assert len(dp3_calls(peeled, "outlierpeel out: predict the difference")) == 2
+    assert len(dp3_calls(peeled, "facetsub out: predict the difference")) == 2
 
 
 def test_rule_1_models_are_attenuated(peeled: Any) -> None:
@@ -243,7 +243,9 @@ def test_an_outlier_is_taken_out_of_the_selection(make_run: Callable[[], Any]) -
     assert run.run("-s", "1", directions__outliers_file=str(path)) == 0
     assert not (run.work / "results/facetselfcal/west").exists()
     assert (run.work / "results/facetselfcal/east").exists()
-    for options in dp3_calls(run, "outlierpeel out: predict the difference"):
+    differences = dp3_calls(run, "facetsub out: predict the difference")
+    assert differences
+    for options in differences:
         (old,) = steps(options, "predict")
         assert old["operation"] == "subtract"
         assert list(read(Path(old["sourcedb"])).name) == ["west_0"]

@@ -53,12 +53,9 @@ class RunOptions:
     """The options of the command line."""
 
     dry_run: bool = False
-    quiet: bool = False
-    verbose: bool = False
     reset: tuple[str, ...] = ()
     reset_ops: tuple[str, ...] = ()
     stop_after: int | None = None
-    test: bool = False
     check: bool = False
     undo: bool = False
 

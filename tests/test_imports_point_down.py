@@ -18,7 +18,7 @@ FLOORS = (
     {"operations"},
     {"execution"},
     {"tools", "products", "tuning", "directions", "observation", "state", "skymodels"},
-    {"workspace", "parset", "errors", "log"},
+    {"workspace", "parset", "files", "errors", "log"},
 )
 #: These know no operation and no other room of their floor; the others may use them.
 GROUND = {"tools", "tuning"}

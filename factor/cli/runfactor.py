@@ -123,12 +123,9 @@ def _options(
 
     return RunOptions(
         dry_run=arguments.dry_run,
-        quiet=arguments.quiet,
-        verbose=arguments.verbose,
         reset=reset,
         reset_ops=reset_ops,
         stop_after=arguments.stop_after,
-        test=arguments.test,
         check=arguments.check,
         undo=arguments.undo,
     )

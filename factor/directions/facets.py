@@ -16,15 +16,6 @@ from factor.directions.target import Target
 from factor.directions.tessellation import tessellate
 from factor.errors import InputError
 
-__all__ = [
-    "FieldGeometry",
-    "extent_deg",
-    "facet_of",
-    "make_facets",
-    "neighbours",
-    "polygon_in_plane",
-]
-
 #: A patch is this part of its calibrator's image.
 PATCH_FRACTION = 0.6
 
@@ -256,16 +247,6 @@ def facet_of(facets: Sequence[Facet], ra_deg: npt.ArrayLike, dec_deg: npt.ArrayL
         found = free[near][shapely.intersects_xy(polygon, x[near], y[near])]
         owner[found] = index
     return owner
-
-
-def _great_circle(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Points along a great circle, at most 0.05 degrees apart, its ends exact."""
-    centre = (float(a[0]), float(a[1]))
-    x, y = to_plane(b[0], b[1], centre)
-    steps = max(1, int(np.ceil(np.hypot(x, y) / 0.05)))
-    fraction = np.arange(1, steps) / steps
-    ra, dec = to_sky(fraction * x, fraction * y, centre)
-    return np.concatenate([[a[0]], ra, [b[0]]]), np.concatenate([[a[1]], dec, [b[1]]])
 
 
 def neighbours(facets: Sequence[Facet]) -> dict[tuple[int, int], list[Floats]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from factor.directions.model import Direction
 from factor.errors import InputError
+from factor.files import whole
 from factor.workspace import is_name
 
 COLUMNS = (
@@ -230,14 +230,10 @@ def write_directions(
     lines = [
         " ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        notes = [f"# {name} = {value}\n" for name, value in (choice or {}).items()]
-        noted = ["# Chosen with\n", *notes, "#\n"] if notes else []
-        temporary.write_text(_HEADER + "".join(noted) + "\n".join(lines) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    notes = [f"# {name} = {value}\n" for name, value in (choice or {}).items()]
+    noted = ["# Chosen with\n", *notes, "#\n"] if notes else []
+    with whole(path) as draft:
+        draft.write_text(_HEADER + "".join(noted) + "\n".join(lines) + "\n")
 
 
 def read_choice(path: Path) -> dict[str, str]:

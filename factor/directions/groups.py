@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from factor.directions.geometry import separation_deg
 from factor.directions.model import Direction
-from factor.errors import InputError
-
-_PAIR = re.compile(r"(\d+)\s*:\s*(\d+)")
-
-
-def parse_groupings(text: str) -> tuple[tuple[int, int], ...]:
-    """Pairs of group size and number of directions, e.g. of ``1:5, 4:0``.
-
-    Raises
-    ------
-    InputError
-        When the text has another form, a size is 0, or something follows a pair that takes
-        all the rest.
-    """
-    words = [word.strip() for word in text.strip("[] ").split(",") if word.strip()]
-    pairs = []
-    for word in words:
-        match = _PAIR.fullmatch(word)
-        if match is None or int(match[1]) == 0:
-            raise InputError(
-                f"groupings = {text}: '{word}' is not of the form size:total",
-                "e.g. '1:5, 4:0': five directions one by one, all the rest in groups of four",
-            )
-        pairs.append((int(match[1]), int(match[2])))
-    if not pairs or any(total == 0 for _, total in pairs[:-1]):
-        raise InputError(
-            f"groupings = {text}: only the last pair, and at least one, can take all the rest",
-            "e.g. '1:5, 4:0': five directions one by one, all the rest in groups of four",
-        )
-    return tuple(pairs)
 
 
 def group_directions(
@@ -69,9 +38,8 @@ def group_directions(
     groups: list[tuple[Direction, ...]] = []
     for k, (size, total) in enumerate(groupings):
         last = k == len(groupings) - 1
-        block = left if total == 0 or last else left[:total]
+        block = list(left if total == 0 or last else left[:total])
         left = left[len(block) :]
-        block = list(block)
         while block:
             count = min(size, len(block))
             group = _far_apart(block, count) if allow_reordering else block[:count]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from factor.directions.model import Direction, Facet
+from factor.files import whole
 
 _HEADER = (
     "# Region file format: DS9 version 4.1\n"
@@ -62,10 +62,5 @@ def _box(centre: str, side_deg: float) -> str:
 
 
 def _write(path: Path, color: str, lines: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(_HEADER.format(color=color) + "".join(f"{line}\n" for line in lines))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as draft:
+        draft.write_text(_HEADER.format(color=color) + "".join(f"{line}\n" for line in lines))

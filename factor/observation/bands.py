@@ -57,8 +57,6 @@ class MsInfo:
         Rows of the main table; different pairs of antennas in it.
     ra_deg, dec_deg : float
         Phase centre.
-    reference_ra_deg, reference_dec_deg : float
-        FIELD.REFERENCE_DIR: where the beam was corrected unless the data say otherwise.
     telescope, antenna_set : str
         From the OBSERVATION table, e.g. ``LOFAR``, ``HBA_DUAL_INNER``.
     stations : tuple of str
@@ -84,8 +82,6 @@ class MsInfo:
     n_baselines: int
     ra_deg: float
     dec_deg: float
-    reference_ra_deg: float
-    reference_dec_deg: float
     telescope: str
     antenna_set: str
     stations: tuple[str, ...]
@@ -246,7 +242,7 @@ def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
     times = np.unique(main.getcol("TIME"))
     freqs, width, n_windows = _spectral_window(ms)
     telescope, antenna_set = _observation(ms)
-    phase, reference = _directions(ms)
+    phase = _phase_centre(ms)
     stations, diameter, position = _stations(ms, np.unique(antennas))
     columns = tuple(main.colnames())
     if flagged_fraction is None:
@@ -266,8 +262,6 @@ def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
         n_baselines=int(np.unique(antennas, axis=1).shape[1]),
         ra_deg=float(np.degrees(phase[0])) % 360.0,
         dec_deg=float(np.degrees(phase[1])),
-        reference_ra_deg=float(np.degrees(reference[0])) % 360.0,
-        reference_dec_deg=float(np.degrees(reference[1])),
         telescope=telescope,
         antenna_set=antenna_set,
         stations=stations,
@@ -295,10 +289,9 @@ def _observation(ms: Path) -> tuple[str, str]:
         return str(observation.getcell("TELESCOPE_NAME", 0)), antenna_set
 
 
-def _directions(ms: Path) -> tuple[Any, Any]:
+def _phase_centre(ms: Path) -> Any:
     with open_readonly(ms, "FIELD") as field:
-        phase = field.getcell("PHASE_DIR", 0)[0]
-        return phase, field.getcell("REFERENCE_DIR", 0)[0]
+        return field.getcell("PHASE_DIR", 0)[0]
 
 
 def _stations(ms: Path, used: Any) -> tuple[tuple[str, ...], float, Any]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from factor.errors import FactorError, InputError
+from factor.files import copy_whole
 from factor.observation.copy import CopyJob, copy_chunk
 from factor.observation.model import Band, Chunk, ChunkFile, Observation
 from factor.observation.note import ChunkNote, describe, differences, read_note
@@ -243,10 +244,7 @@ def _copy_skymodel(source: Path, target: Path) -> None:
         if target.read_bytes() != source.read_bytes():
             raise InputError(f"{source} differs from {target}, with which the chunks were made", _REMEDY)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, draft)
-    draft.replace(target)
+    copy_whole(source, target)
 
 
 def observation_of(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> Observation:

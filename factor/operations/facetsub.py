@@ -15,12 +15,12 @@ from typing import Literal
 
 from factor.errors import FactorError
 from factor.execution.context import Context
+from factor.files import copy_whole
 from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import Field
 from factor.operations.difference import Change, predict, predictions, slices
 from factor.operations.needs import subtraction_needs
 from factor.state.ledger import Ledger, Subtraction
-from factor.state.store import copy_whole
 
 log = logging.getLogger("factor.facetsub")
 

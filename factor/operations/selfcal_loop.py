@@ -30,7 +30,6 @@ FULL = "_full"
 WORTHWHILE = 0.0125
 
 
-
 @dataclass(frozen=True)
 class Cycle:
     """One image of the calibrator, and how it was made.

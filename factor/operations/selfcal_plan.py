@@ -111,7 +111,6 @@ class SelfcalPlan:
     spectral_terms: int
     phases_only: bool = False
 
-
     def describe(self, chunks: Sequence[Chunk]) -> str:
         """What was chosen, for the log."""
         solve = self.solve

@@ -35,6 +35,7 @@ _NEIGHBOUR = 0.1
 #: A source with less than this part of its flux is not there.
 MISSING = 0.3
 
+
 @dataclass(frozen=True)
 class Source:
     """A source that is known; its flux is at the mosaic's frequency."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from factor.files import whole
 from factor.products.images import Image, image_noise, read_image
 from factor.products.masks import Vertices
 
@@ -279,11 +279,6 @@ def _number(value: float) -> str:
 
 def save_figure(figure: Any, path: Path, dpi: int = _DPI) -> None:
     """Write a figure as a PNG, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
+    with whole(path) as draft:
         # Strong compression costs more time than the disk is worth.
         figure.savefig(draft, dpi=dpi, format="png", pil_kwargs={"compress_level": 2})
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

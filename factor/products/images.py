@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factor.errors import FactorError
+from factor.files import whole
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -151,13 +151,19 @@ class Image:
 
 @dataclass(frozen=True)
 class Peak:
-    """The brightest pixel."""
+    """A peak in an image.
 
-    value: float
-    x: int
-    y: int
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        Where it is.
+    flux_jy : float
+        Its brightest pixel, Jy/beam.
+    """
+
     ra_deg: float
     dec_deg: float
+    flux_jy: float
 
 
 def _header_frequency(header: Header) -> tuple[float, float]:
@@ -233,13 +239,8 @@ def write_image(path: Path, data: NDArray[Any], header: Header, table: Any = Non
     hdus = fits.HDUList([fits.PrimaryHDU(full, header)])
     if table is not None:
         hdus.append(table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        hdus.writeto(draft, overwrite=True, output_verify="fix")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole(path) as draft:
+        hdus.writeto(draft, output_verify="fix")
 
 
 def image_noise(data: NDArray[Any], iterations: int = 5) -> float:
@@ -283,7 +284,7 @@ def peak(image: Image) -> Peak:
     """The brightest pixel and where it is."""
     y, x = np.unravel_index(int(np.nanargmax(image.data)), image.data.shape)
     ra, dec = image.wcs.pixel_to_world_values(float(x), float(y))
-    return Peak(float(image.data[y, x]), int(x), int(y), float(ra) % 360.0, float(dec))
+    return Peak(float(ra) % 360.0, float(dec), float(image.data[y, x]))
 
 
 def crop(image: Image, ra_deg: float, dec_deg: float, width_deg: float) -> Image:

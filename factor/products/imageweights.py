@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from factor.files import whole
 from factor.products.solutions import Array, Soltab, nearest
 
 C_M_S = 299792458.0
@@ -109,13 +110,11 @@ def write_image_weights(mss: Sequence[Path], weighting: Weighting, path: Path) -
     """
     samples = [_read(ms, max(4, MOST_TIMES // len(mss))) for ms in mss]
     total = summed(_briggs(samples, weighting))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft.npz")
-    np.savez(
-        draft, ants=np.array(total.ants), baselines=total.baselines,
-        times=total.times, freqs=total.freqs, cells=total.cells,
-    )  # fmt: skip
-    draft.replace(path)
+    with whole(path) as draft, draft.open("wb") as stream:
+        np.savez(
+            stream, ants=np.array(total.ants), baselines=total.baselines,
+            times=total.times, freqs=total.freqs, cells=total.cells,
+        )  # fmt: skip
 
 
 def read_image_weights(path: Path) -> ImageWeights:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from factor.errors import FactorError
-from factor.products.images import Image, crop, peak
+from factor.products.images import Image, Peak, crop, peak
 
 #: Pixels above this fraction of the peak are fitted.
 FITTED_FRACTION = 0.5
@@ -17,23 +15,6 @@ WHOLE_FRACTION = 0.5
 _RECENTRED = 2
 #: A parabola in two dimensions has six numbers.
 _FEWEST_PIXELS = 6
-
-
-@dataclass(frozen=True)
-class Peak:
-    """A peak in an image.
-
-    Attributes
-    ----------
-    ra_deg, dec_deg : float
-        Where it is.
-    flux_jy : float
-        Its brightest pixel, Jy/beam.
-    """
-
-    ra_deg: float
-    dec_deg: float
-    flux_jy: float
 
 
 def find_peak(image: Image, ra_deg: float, dec_deg: float, reach_arcsec: float) -> Peak | None:

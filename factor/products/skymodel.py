@@ -6,7 +6,6 @@ Files are in makesourcedb's text format, read with LSMTool. All fluxes are appar
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from factor.directions.geometry import Floats, Ints, weighted_centres
 from factor.errors import InputError
+from factor.files import whole
 
 Bools = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.str_]
@@ -69,10 +69,6 @@ class Components:
 
     def __len__(self) -> int:
         return len(self.name)
-
-    @property
-    def has_patches(self) -> bool:
-        return len(self) > 0 and bool(np.all(self.patch != ""))
 
 
 def point_components(
@@ -219,12 +215,8 @@ def write(components: Components, path: Path, patch: str | None = None) -> None:
     lines = [f"FORMAT = {_COLUMNS.format(freq=freq)}", ""]
     lines += [f" , , {names[k]}, {_hms(ra[k])}, {_dms(dec[k])}" for k in range(len(names))]
     lines += [_line(components, k, str(patches[k])) for k in range(len(components))]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text("\n".join(lines) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as draft:
+        draft.write_text("\n".join(lines) + "\n")
 
 
 def _line(c: Components, k: int, patch: str) -> str:

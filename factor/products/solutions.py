@@ -8,7 +8,6 @@ of LoSoTo (https://losoto.readthedocs.io), which DP3 shares.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factor.errors import FactorError
+from factor.files import whole
 from factor.tools.dp3 import MATRICES
 
 Array = NDArray[np.float64]
@@ -309,24 +309,18 @@ def write_h5parm(path: Path, soltabs: Mapping[str, Soltab], frame: Frame) -> Non
     if LEAKAGE_NAME in soltabs:
         others = {name: soltab for name, soltab in soltabs.items() if name != LEAKAGE_NAME}
         soltabs = others | _matrices(soltabs[LEAKAGE_NAME])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}.{os.getpid()}.draft.h5")
-    try:
-        with tables.open_file(str(draft), "w") as h5:
-            solset = h5.create_group("/", SOLSET)
-            solset._f_setattr("h5parm_version", np.bytes_(H5PARM_VERSION))
-            ants = list(dict.fromkeys(a for soltab in soltabs.values() for a in soltab.ants))
-            position = {a: frame.positions.get(a, (0.0, 0.0, 0.0)) for a in ants}
-            antennas = np.array([(a, position[a]) for a in ants], dtype=_ANTENNA)
-            h5.create_table(solset, "antenna", obj=antennas, title="Antenna names and positions")
-            where = tuple(np.radians((frame.ra_deg, frame.dec_deg)))
-            sources = np.array([(f"[{frame.direction}]", where)], dtype=_SOURCE)
-            h5.create_table(solset, "source", obj=sources, title="Source names and directions")
-            for name, soltab in soltabs.items():
-                _write_soltab(h5, solset, name, soltab, f"[{frame.direction}]")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole(path) as draft, tables.open_file(str(draft), "w") as h5:
+        solset = h5.create_group("/", SOLSET)
+        solset._f_setattr("h5parm_version", np.bytes_(H5PARM_VERSION))
+        ants = list(dict.fromkeys(a for soltab in soltabs.values() for a in soltab.ants))
+        position = {a: frame.positions.get(a, (0.0, 0.0, 0.0)) for a in ants}
+        antennas = np.array([(a, position[a]) for a in ants], dtype=_ANTENNA)
+        h5.create_table(solset, "antenna", obj=antennas, title="Antenna names and positions")
+        where = tuple(np.radians((frame.ra_deg, frame.dec_deg)))
+        sources = np.array([(f"[{frame.direction}]", where)], dtype=_SOURCE)
+        h5.create_table(solset, "source", obj=sources, title="Source names and directions")
+        for name, soltab in soltabs.items():
+            _write_soltab(h5, solset, name, soltab, f"[{frame.direction}]")
 
 
 def _write_soltab(h5: Any, solset: Any, name: str, soltab: Soltab, direction: str) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from factor.errors import FactorError
-from factor.state.store import read_json, sync_folder, write_json
+from factor.files import sync_folder
+from factor.state.store import read_json, write_json
 from factor.workspace import Workspace, is_name
 
 #: Format of the intent's file; a newer one is refused.

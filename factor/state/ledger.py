@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from factor.errors import FactorError
-from factor.state.store import read_json, reserve, sync_folder, write_json
+from factor.files import sync_folder
+from factor.state.store import read_json, reserve, write_json
 from factor.state.table import give_back, header_of, open_table, sync_table, writing
 from factor.workspace import Workspace
 

@@ -6,13 +6,13 @@ import errno
 import json
 import math
 import os
-import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from factor.errors import FactorError
+from factor.files import sync_folder, whole
 from factor.state.records import Record
 from factor.workspace import OPERATIONS, Workspace, base_operation
 
@@ -32,18 +32,14 @@ def write_json(path: Path, content: Mapping[str, Any], version: int) -> None:
     version : int
         Number of the format, kept in the file as ``version``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     plain = _plain({"version": version, **content})
     text = json.dumps(plain, indent=1, allow_nan=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        with whole(path) as draft, draft.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise FactorError(
             f"{path} can't be written: {error.strerror or error}",
             "make room or correct the permissions, then run again",
@@ -65,16 +61,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that the target appears complete or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def reserve(path: Path) -> None:
     """Take the disk space of a file that is to be written through memory.
 
@@ -94,20 +80,6 @@ def reserve(path: Path) -> None:
         raise FactorError(
             f"{path} can't be written: {error.strerror or error}", "make room, then run again"
         ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the file system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def read_json(path: Path, version: int, remedy: str) -> dict[str, Any] | None:

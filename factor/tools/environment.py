@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factor.errors import InputError
+from factor.files import whole
 
 #: Names under which DP3 is installed: today's, the wheel's script, and the old one.
 DP3_NAMES = ("DP3", "DP3.py", "DPPP")
@@ -63,9 +64,8 @@ def _casarc_environment() -> dict[str, str]:
     text = "".join(f.read_text(errors="replace").rstrip("\n") + "\n" for f in user if f != casarc)
     text += f"measures.directory: {data}\n"
     if not casarc.exists() or casarc.read_text() != text:
-        draft = casarc.with_name(f"{_CASARC}.{os.getpid()}")
-        draft.write_text(text)
-        draft.replace(casarc)
+        with whole(casarc) as draft:
+            draft.write_text(text)
     return {"CASARCFILES": str(casarc)}
 
 

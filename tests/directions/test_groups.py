@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from factor.directions.groups import group_directions, parse_groupings
+from factor.directions.groups import group_directions
 from factor.directions.model import Direction
-from factor.errors import InputError
 
 LINE = [Direction(f"d{k}", 10.0 + 0.1 * k, 0.0, cal_flux_jy=1.0) for k in range(7)]
 
@@ -17,7 +14,7 @@ def _names(groups: tuple[tuple[Direction, ...], ...]) -> list[list[str]]:
 
 def test_sizes_and_totals() -> None:
     """Pairs of size and total; 0 takes the rest; a short last group is a group."""
-    groups = group_directions(LINE, parse_groupings("1:2, 3:0"), allow_reordering=False)
+    groups = group_directions(LINE, [(1, 2), (3, 0)], allow_reordering=False)
     assert _names(groups) == [["d0"], ["d1"], ["d2", "d3", "d4"], ["d5", "d6"]]
 
 
@@ -38,10 +35,3 @@ def test_bright_ones_come_before_distant_ones() -> None:
     """The order of brightness is given up only for much distance."""
     directions = [*LINE[:2], Direction("bright", 10.4, 0.0, cal_flux_jy=10.0), LINE[6]]
     assert _names(group_directions(directions, [(2, 0)]))[0] == ["d0", "bright"]
-
-
-@pytest.mark.parametrize("text", ["", "3", "0:2", "1:0, 4:0", "1-5", "a:b"])
-def test_wrong_groupings(text: str) -> None:
-    """A grouping that cannot be meant is an error that shows a right one."""
-    with pytest.raises(InputError, match="groupings"):
-        parse_groupings(text)

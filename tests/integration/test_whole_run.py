@@ -139,7 +139,7 @@ def test_mosaic_is_true_flux(finished: Finished) -> None:
     good = np.isfinite(pbcut.data) & np.isfinite(pbcor.data)
     assert good.mean() > 0.4
     np.testing.assert_allclose(pbcor.data[good] * beam.data[good], pbcut.data[good], rtol=1e-3, atol=1e-5)
-    assert peak(pbcor).value > 100 * image_noise(pbcut.data)
+    assert peak(pbcor).flux_jy > 100 * image_noise(pbcut.data)
 
 
 def test_input_is_unchanged(finished: Finished, simulated: Any, input_before: str) -> None:

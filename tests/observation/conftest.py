@@ -130,8 +130,6 @@ def make_info() -> Callable[..., MsInfo]:
             n_baselines=6,
             ra_deg=217.5,
             dec_deg=52.0,
-            reference_ra_deg=217.5,
-            reference_dec_deg=52.0,
             telescope="LOFAR",
             antenna_set="HBA_DUAL_INNER",
             stations=STATIONS,

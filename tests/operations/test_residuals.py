@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from factor.directions.facets import FieldGeometry, make_facets
+from factor.directions.facets import make_facets
+from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Direction
 from factor.operations.base import Field
 from factor.operations.residuals import half_width_deg

@@ -53,7 +53,7 @@ def test_wsclean_source_list(tmp_path: Path) -> None:
     assert model.reference_freq_hz.tolist() == [143e6, 144e6, 143e6]
     assert model.spectral_index.tolist() == [[0.16, -8.08], [-0.7, 0.0], [0.0, 0.0]]
     assert model.major_arcsec.tolist() == [0.0, 30.5, 0.0]
-    assert not model.has_patches
+    assert not model.patch.any()
 
 
 def test_patches_and_absent_columns(tmp_path: Path) -> None:

@@ -172,5 +172,3 @@ def noise_table(rows: Sequence[NoiseRow]) -> Markup:
     titles = ("noise, mJy/beam", "thermal", "calibrator, first", "calibrator, last", "over expected",
               "facet (facetimage)", "over expected (facetselfcal)")  # fmt: skip
     return table(titles, shown)
-
-

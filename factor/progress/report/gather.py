@@ -225,5 +225,3 @@ def _check(path: Path, album: Album) -> Picture | None:
         plot_check(read_rows(path.with_suffix(".csv")), read_summaries(path), target)
 
     return album.product("fluxes and positions", path.with_suffix(".png"), _WIDER, remake)
-
-

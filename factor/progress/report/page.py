@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from factor.errors import InputError
+from factor.files import whole
 from factor.progress.model import Progress
 from factor.progress.report import charts, directions, sections
 from factor.progress.report.drawing import scale_stops
@@ -54,9 +55,8 @@ def write_report(workspace: Workspace, progress: Progress, records: Sequence[Rec
         album = Album(folder)
         page = _page(workspace, progress, records, album)
         path = folder / "index.html"
-        draft = folder / f".index.html.{os.getpid()}"
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(path)
+        with whole(path) as draft:
+            draft.write_text(page, encoding="utf-8")
         album.tidy()
     except OSError as error:
         raise InputError(
@@ -200,5 +200,3 @@ def _run(progress: Progress, journal: Journal) -> Markup:
         element("pre", parset or "It can't be read from here.", tabindex=0, aria_label="parset"),
         id="run",
     )
-
-

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factor.errors import FactorError
+from factor.files import whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Bitmap
@@ -90,13 +90,11 @@ class Album:
         if not large.exists() and not _copied(source, large):
             if remake is None:
                 return None
-            draft = large.with_name(f".{large.name}")
             try:
-                remake(draft)
-                draft.replace(large)
+                with whole(large) as draft:
+                    remake(draft)
             except Exception as error:  # noqa: BLE001 - a report without this picture is better than none
                 log.debug("%s could not be drawn: %s", source, error)
-                draft.unlink(missing_ok=True)
                 return None
         return self.made(title, large, width)
 
@@ -192,14 +190,12 @@ def _copied(source: Path, target: Path) -> bool:
     """Whether a picture of the run was there, sound, and is copied."""
     from PIL import Image
 
-    draft = target.with_name(f".{target.name}")
     try:
-        draft.write_bytes(source.read_bytes())
-        with Image.open(draft) as found:
-            found.verify()
-        draft.replace(target)
+        with whole(target) as draft:
+            draft.write_bytes(source.read_bytes())
+            with Image.open(draft) as found:
+                found.verify()
     except (OSError, ValueError, SyntaxError):
-        draft.unlink(missing_ok=True)
         return False
     return True
 
@@ -227,6 +223,5 @@ def _shrink(bitmap: Bitmap, path: Path, width: int) -> tuple[int, int]:
 
 
 def _save(bitmap: Any, path: Path, quality: int) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    bitmap.save(draft, format="JPEG", quality=quality)
-    draft.replace(path)
+    with whole(path) as draft:
+        bitmap.save(draft, format="JPEG", quality=quality)

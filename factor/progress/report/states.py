@@ -23,6 +23,7 @@ RUN_STATES: dict[RunState, tuple[str, str]] = {
     "killed": ("NOT RUNNING", class_of("error")),
 }
 
+
 def anchor(name: str) -> str:
     """The identifier of a direction's section; different names give different ones."""
     return "d-" + re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found.group()):x}.", name)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
-from factor.errors import FactorError
 from factor.files import sync_folder
-from factor.state.store import read_json, write_json
+from factor.state.store import read_value, write_json
 from factor.workspace import Workspace, is_name
 
 #: Format of the intent's file; a newer one is refused.
@@ -62,31 +61,22 @@ def load_intent(workspace: Workspace) -> Reset | None:
     """
     path = workspace.reset_intent
     remedy = f"delete {path}, {workspace.results} and the rest of {workspace.state} to begin again"
-    content = read_json(path, INTENT_VERSION, remedy)
-    if content is None:
-        return None
-    try:
-        return Reset(
-            tuple(str(name) for name in content["undo"]),
-            _pairs(content["delete"]),
-            bool(content["everything"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise FactorError(f"{path} is damaged: wrong or missing entry {error}", remedy) from error
+    return read_value(path, INTENT_VERSION, remedy, _reset)
 
 
 def clear_intent(workspace: Workspace) -> None:
     """Note that the reset is done."""
-    path: Path = workspace.reset_intent
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    workspace.reset_intent.unlink(missing_ok=True)
+    sync_folder(workspace.reset_intent.parent)
 
 
-def _pairs(content: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for operation, direction in content:
+def _reset(content: Mapping[str, Any]) -> Reset:
+    for operation, direction in content["delete"]:
         if not (is_name(operation) and is_name(direction)):
             # What they name is deleted.
             raise ValueError(f"'{operation}/{direction}'")
-        pairs.append((operation, direction))
-    return tuple(pairs)
+    return Reset(
+        tuple(str(name) for name in content["undo"]),
+        tuple((operation, direction) for operation, direction in content["delete"]),
+        bool(content["everything"]),
+    )

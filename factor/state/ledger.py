@@ -14,19 +14,20 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from factor.errors import FactorError
 from factor.files import sync_folder
-from factor.state.store import read_json, reserve, write_json
+from factor.state.store import read_value, reserve, write_json
 from factor.state.table import give_back, header_of, open_table, sync_table, writing
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
-    import numpy as np
     from casacore.tables import table as Table  # noqa: N812
 
 #: Format of the ledger's file; a newer one is refused.
@@ -123,7 +124,7 @@ class Ledger:
         state = self._read()
         if state.intent is None:
             return state.entries
-        return tuple(_entry_from_json(entry) for entry in state.intent["entries"])
+        return _entries(state.intent)
 
     def state_id(self) -> str:
         """Give a fingerprint of the standing subtractions, whatever their order."""
@@ -156,8 +157,7 @@ class Ledger:
             not fit the chunk or is not finite; the chunk is then as it was.
         """
         if sign not in (-1, 1):
-            message = f"sign is {sign}, must be -1 or 1"
-            raise ValueError(message)
+            raise ValueError(f"sign is {sign}, must be -1 or 1")
         state = self._settled()
         standing = [entry for entry in state.entries if entry.direction == direction]
         if standing and standing[0].identity != identity:
@@ -226,15 +226,11 @@ class Ledger:
         return True
 
     def _edit(
-        self,
-        source: Literal["pending", "pristine"],
-        state: _State,
-        entries: tuple[Subtraction, ...],
+        self, source: Literal["pending", "pristine"], state: _State, entries: tuple[Subtraction, ...]
     ) -> None:
         # An edit that this one replaces may have died with the chunk's own header.
         header = (state.intent or {}).get("header") or header_of(self.chunk_ms, _RESIDUAL)
-        standing = [_entry_to_json(entry) for entry in entries]
-        intent = {"source": source, "entries": standing, "header": header}
+        intent = {"source": source, "entries": [asdict(entry) for entry in entries], "header": header}
         noted = replace(state, intent=intent)
         self._write(noted)
         _instant("noted")
@@ -257,14 +253,12 @@ class Ledger:
                 self._copy_pristine()
             sync_table(self.chunk_ms)
         _instant("copied")
-        self._write(_State(tuple(_entry_from_json(entry) for entry in intent["entries"])))
+        self._write(_State(_entries(intent)))
         _instant("recorded")
         self.pending.unlink(missing_ok=True)
 
     def _compute(self, difference: Difference, sign: int) -> None:
         """Write the new absolute values of the residual to the pending file."""
-        import numpy as np
-
         n_chan = difference.stop_channel - difference.start_channel
         with ExitStack() as stack:
             chunk = stack.enter_context(open_table(self.chunk_ms))
@@ -313,8 +307,6 @@ class Ledger:
         old: np.ndarray[Any, Any],
         new: np.ndarray[Any, Any],
     ) -> None:
-        import numpy as np
-
         bad = int((~np.isfinite(change) | (np.isfinite(old) & ~np.isfinite(new))).sum())
         if bad:
             raise FactorError(
@@ -324,8 +316,6 @@ class Ledger:
             )
 
     def _copy_pending(self) -> None:
-        import numpy as np
-
         pending = np.load(self.pending, mmap_mode="r")
         with open_table(self.chunk_ms, readonly=False) as chunk:
             for start, count in _blocks(pending.shape[0], pending.shape[1] * pending.shape[2]):
@@ -356,37 +346,32 @@ class Ledger:
         )
 
     def _read(self) -> _State:
-        content = read_json(self.path, LEDGER_VERSION, self._remedy())
-        if content is None:
+        state = read_value(self.path, LEDGER_VERSION, self._remedy(), _state)
+        if state is None:
             raise FactorError(
                 f"{self.path} is missing: what stands subtracted in {self.chunk_ms} is not known",
                 self._remedy(),
             )
-        try:
-            intent = content["intent"]
-            if intent is not None and intent["source"] not in ("pending", "pristine"):
-                raise ValueError(intent["source"])
-            return _State(tuple(_entry_from_json(entry) for entry in content["entries"]), intent)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FactorError(
-                f"{self.path} is damaged: wrong or missing entry {error}", self._remedy()
-            ) from error
+        return state
 
     def _write(self, state: _State) -> None:
         content = {
             "chunk": self.chunk_ms.name,
-            "entries": [_entry_to_json(entry) for entry in state.entries],
+            "entries": [asdict(entry) for entry in state.entries],
             "intent": state.intent,
         }
         write_json(self.path, content, LEDGER_VERSION)
 
 
-def _entry_to_json(entry: Subtraction) -> dict[str, str]:
-    return {"direction": entry.direction, "identity": entry.identity, "when": entry.when}
+def _state(content: Mapping[str, Any]) -> _State:
+    intent = content["intent"]
+    if intent is not None and intent["source"] not in ("pending", "pristine"):
+        raise ValueError(intent["source"])
+    return _State(_entries(content), intent)
 
 
-def _entry_from_json(content: Mapping[str, str]) -> Subtraction:
-    return Subtraction(content["direction"], content["identity"], content["when"])
+def _entries(content: Mapping[str, Any]) -> tuple[Subtraction, ...]:
+    return tuple(Subtraction(**entry) for entry in content["entries"])
 
 
 def _blocks(n_rows: int, values_per_row: int) -> list[tuple[int, int]]:

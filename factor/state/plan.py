@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from factor.errors import FactorError
-from factor.state.store import read_json, write_json
+from factor.state.store import read_value, write_json
 from factor.workspace import Workspace
 
 #: Format of the plan's file; a newer one is refused.
@@ -111,13 +110,7 @@ def load_plan(workspace: Workspace) -> Plan | None:
         When it is damaged or of a newer format.
     """
     remedy = f"run runfactor again: it writes {workspace.plan} anew"
-    content = read_json(workspace.plan, PLAN_VERSION, remedy)
-    if content is None:
-        return None
-    try:
-        return _plan(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FactorError(f"{workspace.plan} is damaged: wrong or missing entry {error}", remedy) from error
+    return read_value(workspace.plan, PLAN_VERSION, remedy, _plan)
 
 
 def _plan(content: Mapping[str, Any]) -> Plan:

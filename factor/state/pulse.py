@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from factor.errors import FactorError
-from factor.state.store import read_json, write_json
+from factor.state.store import read_value, write_json
 from factor.workspace import Workspace
 
 #: Format of the pulse's file; a newer one is refused.
@@ -61,13 +60,7 @@ def load_pulse(workspace: Workspace) -> Pulse | None:
         When it is damaged or of a newer format.
     """
     remedy = f"delete {workspace.pulse}: it is only for watching"
-    content = read_json(workspace.pulse, PULSE_VERSION, remedy)
-    if content is None:
-        return None
-    try:
-        return _pulse(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FactorError(f"{workspace.pulse} is damaged: wrong or missing entry {error}", remedy) from error
+    return read_value(workspace.pulse, PULSE_VERSION, remedy, _pulse)
 
 
 def _pulse(content: Mapping[str, Any]) -> Pulse:

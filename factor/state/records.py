@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast, get_args
 
 from factor.workspace import is_name
@@ -42,22 +42,9 @@ class StepRecord:
     log: str = ""
     released: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the JSON-able form."""
-        return {
-            "fingerprint": self.fingerprint,
-            "outputs": list(self.outputs),
-            "started": self.started,
-            "finished": self.finished,
-            "cpu_s": self.cpu_s,
-            "peak_memory_mb": self.peak_memory_mb,
-            "log": self.log,
-            "released": self.released,
-        }
-
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> StepRecord:
-        """Inverse of `to_json`.
+        """Inverse of `Record.to_json`.
 
         Raises
         ------
@@ -156,22 +143,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Give the JSON-able form."""
-        return {
-            "operation": self.operation,
-            "direction": self.direction,
-            "status": self.status,
-            "started": self.started,
-            "finished": self.finished,
-            "settings": dict(self.settings),
-            "inputs": dict(self.inputs),
-            "steps": {name: step.to_json() for name, step in self.steps.items()},
-            "results": dict(self.results),
-            "error": self.error,
-            "failure": dict(self.failure),
-            "running": dict(self.running),
-            "products": dict(self.products),
-            "stale": list(self.stale),
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Record:

@@ -7,14 +7,16 @@ import json
 import math
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from factor.errors import FactorError
 from factor.files import sync_folder, whole
 from factor.state.records import Record
-from factor.workspace import OPERATIONS, Workspace, base_operation
+from factor.workspace import Workspace, run_order
+
+Value = TypeVar("Value")
 
 #: Format of the records' files; a newer one is refused.
 RECORD_VERSION = 1
@@ -125,6 +127,35 @@ def read_json(path: Path, version: int, remedy: str) -> dict[str, Any] | None:
     return content
 
 
+def read_value(
+    path: Path, version: int, remedy: str, make: Callable[[dict[str, Any]], Value]
+) -> Value | None:
+    """Read a JSON file of `write_json` as what it stands for.
+
+    Parameters
+    ----------
+    path, version, remedy
+        As for `read_json`.
+    make : callable
+        Makes the value of the content; its KeyError, TypeError and ValueError mean damage.
+
+    Returns
+    -------
+    Value or None
+        None when there is no such file.
+
+    Raises
+    ------
+    FactorError
+        As `read_json`, and when an entry is missing or wrong.
+    """
+    content = read_json(path, version, remedy)
+    try:
+        return None if content is None else make(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FactorError(f"{path} is damaged: wrong or missing entry {error}", remedy) from error
+
+
 class StateStore:
     """The records of a run's operations, one JSON file per operation and direction.
 
@@ -177,7 +208,7 @@ class StateStore:
             record = None if path.name.startswith(".") else self._read(path)
             if record is not None:
                 records.append(record)
-        return tuple(sorted(records, key=_order))
+        return tuple(sorted(records, key=lambda r: (run_order(r.operation), r.direction)))
 
     def delete(self, operation: str, direction: str) -> bool:
         """Forget one record.
@@ -202,17 +233,4 @@ class StateStore:
 
     def _read(self, path: Path) -> Record | None:
         remedy = f"delete {path}: the operation then starts again"
-        content = read_json(path, RECORD_VERSION, remedy)
-        if content is None:
-            return None
-        try:
-            return Record.from_json(content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FactorError(f"{path} is damaged: wrong or missing entry {error}", remedy) from error
-
-
-def _order(record: Record) -> tuple[int, str, str]:
-    # Operations of several imaging sets are named <operation>_<set>.
-    base = base_operation(record.operation)
-    rank = OPERATIONS.index(base) if base in OPERATIONS else len(OPERATIONS)
-    return rank, record.operation, record.direction
+        return read_value(path, RECORD_VERSION, remedy, Record.from_json)

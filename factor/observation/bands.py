@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from factor.errors import InputError
 from factor.observation.pool import run_in_processes
 
@@ -234,8 +236,6 @@ def open_readonly(ms: Path, subtable: str = "") -> Table:
 
 
 def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
-    import numpy as np
-
     if main.nrows() == 0:
         raise ValueError("it has no rows")
     antennas = np.stack([main.getcol("ANTENNA1"), main.getcol("ANTENNA2")])
@@ -295,8 +295,6 @@ def _phase_centre(ms: Path) -> Any:
 
 
 def _stations(ms: Path, used: Any) -> tuple[tuple[str, ...], float, Any]:
-    import numpy as np
-
     with open_readonly(ms, "ANTENNA") as antenna:
         all_names = antenna.getcol("NAME")
         names = tuple(str(all_names[index]) for index in used)
@@ -309,8 +307,6 @@ def _stations(ms: Path, used: Any) -> tuple[tuple[str, ...], float, Any]:
 
 
 def _flagged_fraction(main: Table) -> float:
-    import numpy as np
-
     n_rows = main.nrows()
     step = max(1, _FLAG_BLOCK_BYTES // max(1, main.getcell("FLAG", 0).size))
     flagged = total = 0
@@ -323,7 +319,6 @@ def _flagged_fraction(main: Table) -> float:
 
 def _mean_elevation(direction: Any, position: Any, times: Any) -> float:
     """Mean elevation (rad) of a J2000 direction at an ITRF position over times (MJD s, UTC)."""
-    import numpy as np
     from casacore import measures, quanta
 
     frame = measures.measures()

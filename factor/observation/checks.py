@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import asin, cos, degrees, radians, sin, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from factor.directions.geometry import separation_deg
 from factor.errors import InputError
 from factor.observation.bands import SUBTRACTED_COLUMN, MsInfo
 from factor.workspace import band_name, misread
@@ -166,7 +166,7 @@ def _common_problems(infos: Sequence[MsInfo]) -> list[str]:
             if len(info.freqs_hz) != usual
         ]
     for info in infos[1:]:
-        distance = _separation_deg(first.ra_deg, first.dec_deg, info.ra_deg, info.dec_deg) * 3600
+        distance = 3600.0 * float(separation_deg(first.ra_deg, first.dec_deg, info.ra_deg, info.dec_deg))
         if distance > MAX_CENTRE_DISTANCE_ARCSEC:
             problems.append(
                 f'{info.path}: phase centre {distance:.1f}" from that of {first.path}, '
@@ -335,11 +335,3 @@ def _channel_warnings(bands: Sequence[BandInput]) -> list[str]:
         f"the bands have {n_chan} channels, a number with {n_divisors} divisors: averaging in "
         f"frequency has little choice; good numbers are {_GOOD_CHANNEL_COUNTS}"
     ]
-
-
-def _separation_deg(ra_1: float, dec_1: float, ra_2: float, dec_2: float) -> float:
-    """Angle between two directions, all in degrees."""
-    d_ra, d_dec = radians(ra_2 - ra_1), radians(dec_2 - dec_1)
-    mean = cos(radians(dec_1)) * cos(radians(dec_2))
-    half = sin(d_dec / 2) ** 2 + mean * sin(d_ra / 2) ** 2
-    return degrees(2.0 * asin(min(1.0, sqrt(half))))

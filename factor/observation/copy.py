@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from factor.errors import FactorError
 from factor.observation.bands import CHUNK_KEYWORD, open_readonly
 
 if TYPE_CHECKING:
-    import numpy as np
     from casacore.tables import table as Table  # noqa: N812
 
     Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -25,23 +26,9 @@ _TILE_BYTES = 1_000_000
 _SKIPPED_SUBTABLES = ("QUALITY_",)
 
 _SCALARS = (
-    "TIME",
-    "TIME_CENTROID",
-    "INTERVAL",
-    "EXPOSURE",
-    "ANTENNA1",
-    "ANTENNA2",
-    "ARRAY_ID",
-    "DATA_DESC_ID",
-    "FEED1",
-    "FEED2",
-    "FIELD_ID",
-    "FLAG_ROW",
-    "OBSERVATION_ID",
-    "PROCESSOR_ID",
-    "SCAN_NUMBER",
-    "STATE_ID",
-)
+    "TIME", "TIME_CENTROID", "INTERVAL", "EXPOSURE", "ANTENNA1", "ANTENNA2", "ARRAY_ID", "DATA_DESC_ID",
+    "FEED1", "FEED2", "FIELD_ID", "FLAG_ROW", "OBSERVATION_ID", "PROCESSOR_ID", "SCAN_NUMBER", "STATE_ID",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,8 +111,6 @@ def _write(job: CopyJob, draft: Path) -> None:
 
 
 def _sorted_by_time(main: Table) -> Table:
-    import numpy as np
-
     times = main.getcol("TIME")
     return main if bool(np.all(np.diff(times) >= 0)) else main.sort("TIME")
 
@@ -135,8 +120,6 @@ def _row_maps(job: CopyJob, sources: Sequence[Table]) -> tuple[list[Rows], Rows]
 
     The order is that of the first source's rows, so that a regular file is copied as it is.
     """
-    import numpy as np
-
     pairs_of, slots_of, rows_of = [], [], []
     for source in sources:
         slots = np.rint((source.getcol("TIME") - job.first_slot_mjd_s) / job.interval_s)
@@ -158,8 +141,6 @@ def _row_maps(job: CopyJob, sources: Sequence[Table]) -> tuple[list[Rows], Rows]
 
 def _baseline_order(pairs: Rows, slots: Rows) -> tuple[Rows, Rows]:
     """Baselines, ascending, and their order in the first time slot that has all of them."""
-    import numpy as np
-
     unique, number = np.unique(pairs, return_inverse=True)
     full = np.flatnonzero(np.bincount(slots) == len(unique))
     if not full.size:
@@ -267,8 +248,6 @@ def _copy_rows(job: CopyJob, sources: Sequence[Table], rows: Sequence[Rows], tar
 
 
 def _copy_column(source: Table, name: str, row_map: Rows, target: Table, targets: tuple[str, ...]) -> None:
-    import numpy as np
-
     sample = np.asarray(source.getcell(name, int(row_map.max())))
     step = max(1, _BLOCK_BYTES // sample.nbytes) if sample.ndim else len(row_map)
     for start in range(0, len(row_map), step):
@@ -301,8 +280,6 @@ def _existing(target: Table, name: str, start: int, block: Any) -> Any:
 
 def _fill_missing(job: CopyJob, rows: Sequence[Rows], baselines: Rows, target: Table) -> None:
     """Give the rows that no source has a time, a baseline, flags and plausible uvw."""
-    import numpy as np
-
     missing = np.flatnonzero(np.max(np.stack(rows), axis=0) < 0)
     if not missing.size:
         return
@@ -327,15 +304,11 @@ def _fill_missing(job: CopyJob, rows: Sequence[Rows], baselines: Rows, target: T
 
 
 def _grid(job: CopyJob) -> Any:
-    import numpy as np
-
     return job.first_slot_mjd_s + job.interval_s * np.arange(job.n_slots)
 
 
 def _interpolated_uvw(job: CopyJob, missing: Rows, n_baselines: int, target: Table) -> Any:
     """Give uvw of all rows, along each baseline linear in time where rows are missing."""
-    import numpy as np
-
     uvw = target.getcol("UVW").reshape(job.n_slots, n_baselines, 3)
     rows = np.ones(job.n_slots * n_baselines, dtype=bool)
     rows[missing] = False

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from factor.directions.geometry import dec_texts, ra_texts
 from simulation.options import FieldOptions
 
 #: Frequency to which the sources' fluxes belong.
@@ -102,17 +103,12 @@ def draw_sources(options: FieldOptions) -> list[Source]:
 
 def hms(ra_deg: float) -> str:
     """Right ascension as sky models write it, h:m:s."""
-    units = round((ra_deg % 360) / 15 * 3600 * 1e5) % (24 * 3600 * 10**5)
-    seconds, fraction = divmod(units, 10**5)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{fraction:05d}"
+    return ":".join(ra_texts(ra_deg, 5))
 
 
 def dms(dec_deg: float) -> str:
     """Declination as sky models write it, d.m.s."""
-    units = round(abs(dec_deg) * 3600 * 1e4)
-    seconds, fraction = divmod(units, 10**4)
-    sign = "-" if dec_deg < 0 else "+"
-    return f"{sign}{seconds // 3600:02d}.{seconds // 60 % 60:02d}.{seconds % 60:02d}.{fraction:04d}"
+    return ".".join(dec_texts(dec_deg, 4))
 
 
 def write_skymodel(path: Path, sources: Iterable[Source], reference_hz: float = REFERENCE_HZ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from factor.directions.geometry import dec_texts, ra_texts
 from factor.directions.model import Direction
 from factor.errors import InputError
 from factor.files import whole
@@ -267,11 +268,5 @@ def _word(value: bool | None) -> str:
 
 def format_position(ra_deg: float, dec_deg: float) -> str:
     """A position as the directions file has it, to 0.001 s and 0.01 arcsec."""
-    ra = round(ra_deg % 360.0 / 15.0 * 3.6e6) % (24 * 3_600_000)
-    dec = round(abs(dec_deg) * 3.6e5)
-    minutes, ms = divmod(ra, 60_000)
-    arcmin, centi = divmod(dec, 6_000)
-    return (
-        f"{minutes // 60:02d}h{minutes % 60:02d}m{ms / 1000:06.3f}s,"
-        f"{'-' if dec_deg < 0 else '+'}{arcmin // 60:02d}d{arcmin % 60:02d}m{centi / 100:05.2f}s"
-    )
+    (hours, minutes, seconds), (degrees, arcmin, arcsec) = ra_texts(ra_deg, 3), dec_texts(dec_deg, 2)
+    return f"{hours}h{minutes}m{seconds}s,{degrees}d{arcmin}m{arcsec}s"

@@ -85,6 +85,24 @@ def to_sky(x_deg: npt.ArrayLike, y_deg: npt.ArrayLike, centre: tuple[float, floa
     return np.rad2deg(ra) % 360.0, np.rad2deg(dec)
 
 
+def ra_texts(ra_deg: float, decimals: int) -> tuple[str, str, str]:
+    """Hours, minutes and seconds of a right ascension, the seconds with so many decimals."""
+    return _sexagesimal(float(ra_deg) % 360.0 / 15.0, decimals, 24)
+
+
+def dec_texts(dec_deg: float, decimals: int) -> tuple[str, str, str]:
+    """Degrees with their sign, minutes and seconds of a declination, likewise."""
+    degrees, minutes, seconds = _sexagesimal(abs(float(dec_deg)), decimals, 360)
+    return f"{'-' if dec_deg < 0 else '+'}{degrees}", minutes, seconds
+
+
+def _sexagesimal(value: float, decimals: int, period: int) -> tuple[str, str, str]:
+    scale = 10**decimals
+    seconds, fraction = divmod(round(value * 3600 * scale) % (period * 3600 * scale), scale)
+    shown = f"{seconds % 60:02d}" + (f".{fraction:0{decimals}d}" if decimals else "")
+    return f"{seconds // 3600:02d}", f"{seconds // 60 % 60:02d}", shown
+
+
 def unit_vectors(ra_deg: npt.ArrayLike, dec_deg: npt.ArrayLike) -> Floats:
     """Unit vectors of positions, shape (n, 3)."""
     ra = np.deg2rad(np.atleast_1d(np.asarray(ra_deg, dtype=float)))

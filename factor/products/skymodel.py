@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from factor.directions.geometry import Floats, Ints, weighted_centres
+from factor.directions.geometry import Floats, Ints, dec_texts, ra_texts, weighted_centres
 from factor.errors import InputError
 from factor.files import whole
 
@@ -213,7 +213,7 @@ def write(components: Components, path: Path, patch: str | None = None) -> None:
     ra, dec = weighted_centres(components.ra_deg, components.dec_deg, components.flux_jy, labels.reshape(-1))
     freq = float(components.reference_freq_hz[0]) if len(components) else 0.0
     lines = [f"FORMAT = {_COLUMNS.format(freq=freq)}", ""]
-    lines += [f" , , {names[k]}, {_hms(ra[k])}, {_dms(dec[k])}" for k in range(len(names))]
+    lines += [f" , , {names[k]}, {_ra(ra[k])}, {_dec(dec[k])}" for k in range(len(names))]
     lines += [_line(components, k, str(patches[k])) for k in range(len(components))]
     with whole(path) as draft:
         draft.write_text("\n".join(lines) + "\n")
@@ -222,29 +222,18 @@ def write(components: Components, path: Path, patch: str | None = None) -> None:
 def _line(c: Components, k: int, patch: str) -> str:
     terms = ", ".join(repr(float(term)) for term in c.spectral_index[k])
     shape = (c.major_arcsec[k], c.minor_arcsec[k], c.orientation_deg[k])
-    parts = [str(c.name[k]), str(c.type[k]), patch, _hms(c.ra_deg[k]), _dms(c.dec_deg[k])]
+    parts = [str(c.name[k]), str(c.type[k]), patch, _ra(c.ra_deg[k]), _dec(c.dec_deg[k])]
     parts += [repr(float(c.flux_jy[k])), f"[{terms}]"]
     parts += ["true" if c.logarithmic_si[k] else "false", repr(float(c.reference_freq_hz[k]))]
     return ", ".join(parts + [repr(float(v)) for v in shape])
 
 
-def _sexagesimal(value: float, decimals: int) -> tuple[int, int, str]:
-    scale = 10**decimals
-    ticks = round(value * 3600 * scale)
-    minutes, rest = divmod(ticks, 60 * scale)
-    whole, minutes = divmod(minutes, 60)
-    seconds, fraction = divmod(rest, scale)
-    return whole, minutes, f"{seconds:02d}.{fraction:0{decimals}d}"
+def _ra(ra_deg: float) -> str:
+    return ":".join(ra_texts(ra_deg, 6))
 
 
-def _hms(ra_deg: float) -> str:
-    hours, minutes, seconds = _sexagesimal(float(ra_deg) % 360.0 / 15.0, 6)
-    return f"{hours % 24:02d}:{minutes:02d}:{seconds}"
-
-
-def _dms(dec_deg: float) -> str:
-    degrees, minutes, seconds = _sexagesimal(abs(float(dec_deg)), 5)
-    return f"{'-' if dec_deg < 0 else '+'}{degrees:02d}.{minutes:02d}.{seconds}"
+def _dec(dec_deg: float) -> str:
+    return ".".join(dec_texts(dec_deg, 5))
 
 
 def select(components: Components, mask: Bools | Ints) -> Components:

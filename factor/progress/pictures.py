@@ -6,14 +6,18 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from factor.directions.geometry import dec_texts, ra_texts
 from factor.errors import FactorError
 from factor.products.imageplot import colour_bar, colour_scale, draw_beam, draw_outline
 from factor.products.images import Image, image_noise, read_image
 from factor.products.masks import Vertices
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 #: Pixels along a side up to which an image is drawn with all of them.
 _MOST_PIXELS = 4096
@@ -88,24 +92,20 @@ def _arrangement(count: int) -> tuple[int, int, float]:
     return rows, columns, min(_SCREEN[0] / columns, _SCREEN[1] / rows)
 
 
+def position_under(wcs: WCS, x: float, y: float) -> str:
+    """Position of a pixel as ``hh:mm:ss.s +dd:mm:ss``."""
+    ra_deg, dec_deg = (float(value) for value in wcs.pixel_to_world_values(x, y))
+    return f"{':'.join(ra_texts(ra_deg, 1))} {':'.join(dec_texts(dec_deg, 0))}"
+
+
 def _under(image: Image, x: float, y: float) -> str:
     """Position and value under the cursor."""
-    ra_deg, dec_deg = (float(v) for v in image.wcs.pixel_to_world_values(x, y))
-    place = sexagesimal(ra_deg, dec_deg)
+    place = position_under(image.wcs, x, y)
     column, row = round(x), round(y)
     ny, nx = image.data.shape
     if not (0 <= column < nx and 0 <= row < ny):
         return place
     return f"{place}  {1e3 * float(image.data[row, column]):.3g} mJy/beam"
-
-
-def sexagesimal(ra_deg: float, dec_deg: float) -> str:
-    """A position as ``hh:mm:ss.s +dd:mm:ss``."""
-    tenths = round(ra_deg % 360.0 * 2400.0) % 864_000
-    seconds = round(abs(dec_deg) * 3600.0)
-    sign = "-" if dec_deg < 0 else "+"
-    ra = f"{tenths // 36_000:02d}:{tenths // 600 % 60:02d}:{tenths % 600 / 10:04.1f}"
-    return f"{ra} {sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 def show_plots(paths: Sequence[Path], title: str, new_figure: NewFigure) -> Any:

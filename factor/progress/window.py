@@ -17,7 +17,7 @@ from factor.progress.fieldmap import FieldMap, map_wcs
 from factor.progress.gallery import TITLES, Kind, products_of, redrawn
 from factor.progress.looks import LOOKS, counted
 from factor.progress.model import Direction, Progress
-from factor.progress.pictures import NewFigure, sexagesimal, show_images, show_plots
+from factor.progress.pictures import NewFigure, position_under, show_images, show_plots
 from factor.progress.reading import Reader
 from factor.progress.viewers import Viewers
 
@@ -202,7 +202,7 @@ class Window:
             coordinate.set_ticklabel(size=9, exclude_overlapping=True, simplify=False)
             coordinate.set_separator(":")
         axes.coords.grid(color="black", alpha=0.12, linestyle="-", linewidth=0.5)
-        axes.format_coord = partial(_under, axes.wcs)
+        axes.format_coord = partial(position_under, axes.wcs)
         self._map = FieldMap(axes, progress, full_names=self._full_names)
         self._map.select(self.selected)
 
@@ -299,11 +299,6 @@ class Window:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-def _under(wcs: Any, x: float, y: float) -> str:
-    """Position under the cursor."""
-    return sexagesimal(*(float(value) for value in wcs.pixel_to_world_values(x, y)))
 
 
 def _no_facets(progress: Progress) -> str:

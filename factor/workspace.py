@@ -39,6 +39,12 @@ def base_operation(name: str) -> str:
     return name.split("_", 1)[0]
 
 
+def run_order(operation: str) -> tuple[int, str]:
+    """What sorts operations as a run reaches them, those of further imaging sets by name."""
+    base = base_operation(operation)
+    return (OPERATIONS.index(base) if base in OPERATIONS else len(OPERATIONS)), operation
+
+
 def is_name(text: str) -> bool:
     """Whether a text can be the name of a direction or operation: it leads out of no folder."""
     return _NAME.fullmatch(text) is not None

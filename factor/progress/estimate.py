@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from factor.progress.model import Estimate, Operation
 from factor.state.plan import Work
+from factor.workspace import base_operation
 
 #: Wall time of operations that were not begun yet, per direction, relative to that of facetselfcal:
 #: of the simulated field of 4 bands and 41 minutes (the mosaic: of 10 facets).
@@ -55,8 +56,8 @@ def estimate(work: Sequence[Work], begun: Mapping[str, Sequence[Operation]]) -> 
 
 
 def _guess(name: str, rates: Mapping[str, float]) -> float | None:
-    base = name.split("_", 1)[0]
-    siblings = [rate for other, rate in rates.items() if other.split("_", 1)[0] == base]
+    base = base_operation(name)
+    siblings = [rate for other, rate in rates.items() if base_operation(other) == base]
     if siblings:
         return sum(siblings) / len(siblings)
     if "facetselfcal" not in rates or base not in _RELATIVE:

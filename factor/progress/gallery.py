@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from factor.progress.model import Direction
-from factor.workspace import Workspace
+from factor.workspace import Workspace, base_operation
 
 Kind = Literal["selfcal", "facet", "verify", "phases", "gains"]
 
@@ -63,7 +63,7 @@ def products_of(workspace: Workspace, direction: Direction, kind: Kind) -> tuple
         images = [
             path
             for operation in direction.operations
-            if operation.split("_", 1)[0] in ("facetimage", "facetpeelimage")
+            if base_operation(operation) in ("facetimage", "facetpeelimage")
             for path in _in(workspace.products(operation, direction.name), direction.name, kind)
         ]
         return tuple(images) or found[-1]

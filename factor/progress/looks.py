@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from factor.progress.model import Direction
 from factor.progress.words import cut, is_bad
+from factor.workspace import base_operation
 
 #: Longest name of a facet on a map, unless full names are asked for.
 _LABEL_WIDTH = 10
@@ -50,7 +51,7 @@ def state_of(direction: Direction) -> str:
     """The state that is shown: the status, and of imaged facets the number of images, ``image n``."""
     if direction.status != "imaged":
         return direction.status
-    images = [name for name in direction.completed if name.split("_", 1)[0] == "facetimage"]
+    images = [name for name in direction.completed if base_operation(name) == "facetimage"]
     return f"image {min(len(images), _MOST_IMAGES)}"
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 
 from factor.progress.model import Direction, Progress
 from factor.progress.text import running, stale_lines, summary, wrap_line
-from factor.progress.words import clock, duration, standing, step_count, step_name
+from factor.progress.words import clock, duration, place, standing, step_words
 
 #: Letters in a line.
 WIDTH = 54
@@ -47,8 +47,7 @@ def about_run(progress: Progress, now: float) -> list[str]:
     lines = [first.removeprefix(f"{progress.root}: "), *others]
     if progress.failures:
         last = progress.failures[-1]
-        where = " ".join(part for part in (last.operation, last.direction) if part) or "the run"
-        lines += ["", f"FAILED {where}: {last.message.splitlines()[0] if last.message else ''}"]
+        lines += ["", f"FAILED {place(last)}: {last.message.splitlines()[0] if last.message else ''}"]
         if last.remedy:
             lines.append(f"next: {last.remedy}")
         if len(progress.failures) > 1:
@@ -101,7 +100,7 @@ def _current(direction: Direction, now: float) -> list[str]:
     word = {"running": "current", "interrupted": "interrupted", "failed": "failed"}.get(current.state, "")
     lines = [f"{word or current.state}:", f"   {current.operation}"]
     lines.append(f"   since {clock(current.started, now)} ({duration(current.elapsed_s)})")
-    step = ", ".join(part for part in (step_count(current), step_name(current)) if part)
+    step = step_words(current)
     return [*lines, f"   {step}"] if step else lines
 
 

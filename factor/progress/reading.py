@@ -30,7 +30,7 @@ from factor.state.plan import Plan, PlannedDirection, Work, load_plan
 from factor.state.pulse import Pulse, load_pulse
 from factor.state.records import Record
 from factor.state.store import StateStore, read_json
-from factor.workspace import FIELD, OPERATIONS, Workspace
+from factor.workspace import FIELD, Workspace, base_operation, run_order
 
 #: Without a sign of life for this long, a run on another machine is taken for dead, seconds.
 SILENCE_S = 600.0
@@ -137,13 +137,8 @@ def _plan_from(workspace: Workspace, records: Sequence[Record]) -> Plan:
         chunks=0,
         directions=tuple(PlannedDirection(name, 0.0, 0.0) for name in names),
         groups=(),
-        work=tuple(Work(o, tuple(work[o])) for o in sorted(work, key=_order)),
+        work=tuple(Work(o, tuple(work[o])) for o in sorted(work, key=run_order)),
     )
-
-
-def _order(operation: str) -> tuple[int, str]:
-    base = operation.split("_", 1)[0]
-    return (OPERATIONS.index(base) if base in OPERATIONS else len(OPERATIONS)), operation
 
 
 @dataclass(frozen=True)
@@ -188,7 +183,7 @@ class _Picture:
             estimate=None if state in ("done", "preparing") else estimated,
             stale=tuple(
                 Stale(r.operation, r.direction, r.stale)
-                for r in sorted(self.records, key=lambda record: _order(record.operation))
+                for r in sorted(self.records, key=lambda record: run_order(record.operation))
                 if r.stale and r.status == "done"
             ),
             centre_deg=self.plan.centre_deg if known else None,
@@ -329,7 +324,7 @@ class _Picture:
             planned=planned,
             group=next((n for n, g in enumerate(self.plan.groups, 1) if planned.name in g), 0),
             status=_status(states, verdict),
-            operations={name: states.get(name, "waiting") for name in sorted(names, key=_order)},
+            operations={name: states.get(name, "waiting") for name in sorted(names, key=run_order)},
             current=max(open_ones, key=_started, default=None),
             verdict=verdict,
             solutions=str(imaged[-1].results.get("solutions", "")) if imaged else "",
@@ -366,7 +361,7 @@ def _earlier_s(record: Record) -> float:
 
 
 def _is_image(operation: str) -> bool:
-    return operation.split("_", 1)[0] == "facetimage"
+    return base_operation(operation) == "facetimage"
 
 
 def _verdict(records: Mapping[str, Record]) -> Verdict | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from itertools import chain
 
-from factor.progress.model import Direction, Failure, Operation, Progress
-from factor.progress.words import clock, cut, duration, size, standing, step_count, step_name, time_left
+from factor.progress.model import Failure, Operation, Progress
+from factor.progress.words import cell, clock, cut, duration, place, size, standing, step_words, time_left
 from factor.state.resume import tell_stale
 
 #: Failures that are shown in full; the others are counted.
@@ -15,14 +15,6 @@ _FAILURES_SHOWN = 3
 
 #: Names of directions are cut to this, unless they are asked for in full.
 _NAME_WIDTH = 20
-
-_CELLS = {
-    "waiting": "-",
-    "running": "running",
-    "interrupted": "half done",
-    "done": "done",
-    "failed": "FAILED",
-}
 
 
 def lines_of(progress: Progress, now: float, *, full_names: bool = False, width: int = 0) -> list[str]:
@@ -114,9 +106,8 @@ def _usage(progress: Progress) -> str:
 
 
 def _failure(failure: Failure, width: int) -> list[str]:
-    where = " ".join(part for part in (failure.operation, failure.direction) if part) or "the run"
     step = f", step '{failure.step}'" if failure.step else ""
-    lines = [f"FAILED {where}{step}:"]
+    lines = [f"FAILED {place(failure)}{step}:"]
     lines += [f"  {line}" for line in failure.message.splitlines()]
     if failure.log:
         lines.append(f"  log: {failure.log}")
@@ -127,7 +118,7 @@ def _failure(failure: Failure, width: int) -> list[str]:
 
 def running(operation: Operation, now: float) -> str:
     """What is being done, in a line: operation, direction, step n of m, since when."""
-    step = ", ".join(part for part in (step_count(operation), step_name(operation)) if part)
+    step = step_words(operation)
     since = f"since {clock(operation.started, now)} ({duration(operation.elapsed_s)})"
     return f"{operation.operation} {operation.direction}: {step + ', ' if step else ''}{since}"
 
@@ -143,17 +134,7 @@ def _table(progress: Progress, full_names: bool) -> list[str]:
         name = direction.name if full_names else cut(direction.name, _NAME_WIDTH)
         group = [str(direction.group or "-")] if grouped else []
         stale = progress.stale_in(direction.name)
-        cells = (_cell(direction, column, stale) for column in columns)
+        cells = (cell(direction, column, stale) for column in columns)
         rows.append([name, *group, *cells, standing(direction)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _cell(direction: Direction, operation: str, stale: Container[str]) -> str:
-    state = direction.operations.get(operation)
-    if state == "done" and operation in stale:
-        return "stale"
-    current = direction.current
-    if state == "running" and current is not None and current.operation == operation and current.fraction:
-        return f"{round(100 * current.fraction)} %"
-    return _CELLS[state] if state else ""
+    return ["  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in rows]

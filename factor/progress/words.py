@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 
 from factor.progress.estimate import moment
-from factor.progress.model import Direction, Estimate, Operation
+from factor.progress.model import Direction, Estimate, Failure, Operation, OperationState
+
+_CELLS: dict[OperationState, str] = {
+    "waiting": "-",
+    "running": "running",
+    "interrupted": "half done",
+    "done": "done",
+    "failed": "FAILED",
+}
 
 
 def duration(seconds: float) -> str:
@@ -73,6 +82,16 @@ def step_name(operation: Operation) -> str:
     return f"{name} (+{more})" if more else name
 
 
+def step_words(operation: Operation) -> str:
+    """Which step of about how many, and its name; empty when nothing is known."""
+    return ", ".join(part for part in (step_count(operation), step_name(operation)) if part)
+
+
+def place(failure: Failure) -> str:
+    """Where something failed: operation and direction."""
+    return " ".join(part for part in (failure.operation, failure.direction) if part) or "the run"
+
+
 def cut(name: str, width: int) -> str:
     """A name of so many letters at most."""
     return name if len(name) <= width else f"{name[: width - 1]}…"
@@ -91,3 +110,14 @@ def standing(direction: Direction) -> str:
     if direction.status == "imaged" and is_bad(direction):
         return f"imaged, selfcal failed{borrowed}"
     return f"{direction.status}{borrowed}"
+
+
+def cell(direction: Direction, operation: str, stale: Container[str]) -> str:
+    """What a table says of an operation on a direction, some of whose operations are stale."""
+    state = direction.operations.get(operation)
+    if state == "done" and operation in stale:
+        return "stale"
+    current = direction.current
+    if state == "running" and current is not None and current.operation == operation and current.fraction:
+        return f"{round(100 * current.fraction)} %"
+    return _CELLS[state] if state else ""

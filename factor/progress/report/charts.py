@@ -15,7 +15,7 @@ from factor.progress.report.markup import Markup, element, joined
 from factor.progress.report.states import anchor
 from factor.progress.words import cut, duration, size
 from factor.state.records import Record, StepRecord
-from factor.workspace import FIELD
+from factor.workspace import FIELD, base_operation
 
 _WIDTH, _LEFT, _LANE = 900.0, 150.0, 15.0
 _TIMES_S = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800)
@@ -94,7 +94,7 @@ def _bar(operation: Operation, clock: _Clock, begin: float, end: float) -> Marku
         f"CPU {duration(operation.cpu_s)}, {size(operation.peak_memory_mb * 1e6)} at most, "
         f"{operation.steps_done} steps"
     )
-    base = operation.operation.split("_", 1)[0]
+    base = base_operation(operation.operation)
     width = max(1.5, clock.x(end) - clock.x(begin))
     return element(
         "rect", element("title", told), x=clock.x(begin), y=1, width=width, height=_LANE - 4,

@@ -14,7 +14,7 @@ from factor.progress.model import Direction, Progress
 from factor.progress.report.drawing import draw_image, noise_of
 from factor.progress.report.pictures import WIDE, Album, Picture, stamp
 from factor.state.records import Record
-from factor.workspace import FIELD, OPERATIONS, Workspace
+from factor.workspace import FIELD, Workspace, run_order
 
 #: Width of the small picture of the mosaic and of the check of its sources, pixels.
 _WIDER = 760
@@ -60,12 +60,6 @@ class Share:
         return self.record.results if self.record is not None else {}
 
 
-def order(operation: str) -> tuple[int, str]:
-    """The place of an operation in a run."""
-    base = operation if operation in OPERATIONS else operation.split("_", 1)[0]
-    return (OPERATIONS.index(base) if base in OPERATIONS else len(OPERATIONS)), operation
-
-
 def shares_of(
     workspace: Workspace, direction: Direction, records: Mapping[tuple[str, str], Record], album: Album
 ) -> list[Share]:
@@ -80,7 +74,7 @@ def shares_of(
         Takes up the pictures.
     """
     shares = []
-    for operation in sorted(direction.operations, key=order):
+    for operation in sorted(direction.operations, key=run_order):
         folder = workspace.products(operation, direction.name)
         record = records.get((operation, direction.name))
         rows = [*_images(folder, direction, record, album), *_plots(folder, _plots_due(record), album)]
@@ -195,7 +189,7 @@ def field_rows(workspace: Workspace, progress: Progress, album: Album) -> list[S
     shares = []
     planned = [direction.planned for direction in progress.directions]
     outlines = {p.name: p.vertices for p in planned if p.vertices and not p.is_patch}
-    for operation in sorted((operation.operation for operation in progress.field), key=order):
+    for operation in sorted((operation.operation for operation in progress.field), key=run_order):
         folder = workspace.products(operation, FIELD)
         images = sorted(folder.glob("*correct_mosaic.pbcut.fits"))
         mosaics = [_mosaic(path, outlines, album) for path in images]

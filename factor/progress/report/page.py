@@ -14,13 +14,13 @@ from factor.files import whole
 from factor.progress.model import Progress
 from factor.progress.report import charts, directions, sections
 from factor.progress.report.drawing import scale_stops
-from factor.progress.report.gather import Share, field_rows, order, shares_of
+from factor.progress.report.gather import Share, field_rows, shares_of
 from factor.progress.report.journal import Journal, read_journal, tails_of
 from factor.progress.report.markup import Content, Markup, element, joined
 from factor.progress.report.pictures import Album
 from factor.progress.report.states import colours
 from factor.state.records import Record
-from factor.workspace import Workspace
+from factor.workspace import Workspace, base_operation, run_order
 
 #: Pictures are made so many at a time, at most.
 _THREADS = 4
@@ -172,7 +172,7 @@ def _noise(progress: Progress, rows: Sequence[charts.NoiseRow]) -> Markup:
 
 def _timeline(progress: Progress, records: Sequence[Record]) -> Markup:
     chart = charts.timeline(progress.begun, records)
-    names = sorted({operation.operation.split("_", 1)[0] for operation in progress.begun}, key=order)
+    names = sorted({base_operation(operation.operation) for operation in progress.begun}, key=run_order)
     legend = (element("li", element("span", class_=f"swatch o-{name}"), name) for name in names)
     content: list[Content] = [element("p", "Nothing was begun yet.", class_="note")]
     if chart is not None:

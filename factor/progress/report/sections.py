@@ -7,30 +7,15 @@ from collections.abc import Mapping, Sequence
 from factor.progress.looks import STALE_SIGN, counted
 from factor.progress.model import Direction, Failure, Operation, Progress
 from factor.progress.report.fieldmap import field_map
-from factor.progress.report.gather import Share, order
+from factor.progress.report.gather import Share
 from factor.progress.report.markup import Content, Markup, element, joined
 from factor.progress.report.states import RUN_STATES, anchor, class_of, mark, state_class
 from factor.progress.text import stale_lines
-from factor.progress.words import (
-    clock,
-    duration,
-    size,
-    standing,
-    step_count,
-    step_name,
-    time_left,
-)
+from factor.progress.words import cell, clock, duration, size, standing, step_words, time_left
+from factor.workspace import run_order
 
 #: Failures that are shown open; the others are one click away.
 _OPEN = 3
-
-_CELLS = {
-    "waiting": "–",
-    "running": "running",
-    "interrupted": "half done",
-    "done": "done",
-    "failed": "FAILED",
-}
 
 
 def table(head: Sequence[Content], rows: Sequence[Sequence[Content]], class_: str = "") -> Markup:
@@ -202,7 +187,7 @@ def _legend(progress: Progress) -> Markup:
 
 def _running(operations: Sequence[Operation], now: float) -> Markup:
     rows: list[list[Content]] = [
-        [o.direction, ", ".join(part for part in (o.operation, step_count(o), step_name(o)) if part),
+        [o.direction, ", ".join(filter(None, (o.operation, step_words(o)))),
          f"{clock(o.started, now)} ({duration(o.elapsed_s)})"]
         for o in operations
     ]  # fmt: skip
@@ -245,10 +230,7 @@ def directions_table(progress: Progress) -> Markup | None:
     rows: list[list[Content]] = []
     for direction in progress.directions:
         stale = progress.stale_in(direction.name)
-        states = [
-            "stale" if column in stale else _CELLS.get(direction.operations.get(column, ""), "")
-            for column in columns
-        ]
+        states = [cell(direction, column, stale) for column in columns]
         rows.append([
             element("a", direction.name, href=f"#{anchor(direction.name)}"),
             state_badge(direction),
@@ -263,7 +245,7 @@ def directions_table(progress: Progress) -> Markup | None:
 def operations_table(operations: Sequence[Operation]) -> Markup | None:
     """What each operation took."""
     rows: list[list[Content]] = []
-    for name in sorted({o.operation for o in operations}, key=order):
+    for name in sorted({o.operation for o in operations}, key=run_order):
         own = [o for o in operations if o.operation == name]
         cpu_s, memory_mb = sum(o.cpu_s for o in own), max(o.peak_memory_mb for o in own)
         rows.append([

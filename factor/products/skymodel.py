@@ -1,4 +1,4 @@
-"""Sky models: reading and writing them, and the sources that their components make up.
+"""Sky models: read, written, cut and joined.
 
 Files are in makesourcedb's text format, read with LSMTool. All fluxes are apparent.
 """

@@ -52,9 +52,7 @@ class Mosaic:
     @property
     def beam(self) -> Beam:
         """The restoring beam."""
-        if self.flat.beam is None:
-            raise FactorError(f"{self.flat.path}: has no restoring beam (BMAJ, BMIN)")
-        return self.flat.beam
+        return self.flat.restoring_beam
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import speed_of_light
 
 from factor.errors import FactorError
 from factor.products.solutions import PHASE, Soltab, read_frame, read_soltabs
@@ -21,7 +22,6 @@ Bools = NDArray[np.bool_]
 MAX_THERMAL_RAD = 0.15
 #: Slopes that are tried for a plane: so many turns over the array, in steps of.
 _MAX_TURNS, _STEP_TURNS = 2.0, 0.25
-_LIGHT_M_S = 299792458.0
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def direction_error(
     at_hz = float(fast.freqs[np.argmin(np.abs(fast.freqs - freq_hz))]) if len(fast.freqs) > 1 else freq_hz
     true = read_true_phase(effects, source, at_hz)
     solved = total_phase(soltabs, at_hz, true.times_s)
-    baselines = count_baselines(positions, solved.ants, thermal.min_uv_lambda * _LIGHT_M_S / freq_hz)
+    baselines = count_baselines(positions, solved.ants, thermal.min_uv_lambda * speed_of_light / freq_hz)
     errors = thermal_phase_error(thermal.flux_jy, thermal.visibility_noise_jy, thermal.n_samples, baselines)
     return phase_error(solved, true, array_plane(positions, solved.ants), errors < MAX_THERMAL_RAD)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+
+from scipy.constants import speed_of_light
 
 
 @dataclass(frozen=True)
@@ -83,4 +86,4 @@ class Observation:
 
         1.1 c / (freq x station diameter), van Haarlem et al. 2013, A&A 556, A2.
         """
-        return 1.1 * 299792458.0 / (freq_hz * self.station_diameter_m) * 57.29577951308232
+        return math.degrees(1.1 * speed_of_light / (freq_hz * self.station_diameter_m))

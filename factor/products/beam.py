@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import speed_of_light
 
 from factor.errors import FactorError
 from factor.products.images import SkyGrid
-
-_LIGHT_M_S = 299792458.0
 
 
 @dataclass(frozen=True)
@@ -305,7 +304,7 @@ class _Rows:
         ends = [0, spectrum.shape[-1] - 1]
         good = ~flags[..., ends].any(axis=-1) & (first != second)[:, None]
         length = np.hypot(*table.getcol("UVW")[:, :2].T)
-        uv_lambda = length[:, None] * freqs_hz / _LIGHT_M_S
+        uv_lambda = length[:, None] * freqs_hz / speed_of_light
         good &= (uv_lambda >= weights.minuv_lambda) & (uv_lambda <= weights.maxuv_lambda)
         used = np.where(good, spectrum[..., ends].mean(axis=-1), 0.0)
         return cls(first, second, used, length)
@@ -320,7 +319,7 @@ class _Rows:
         lengths = np.bincount(pairs, self.length_m, n_stations**2).reshape(shape) / counts
         total = float(weight.sum())
         freq = moment / total if total > 0 else float(freqs_hz[block].mean())
-        return _Sample(0.0, freq, table, lengths * freq / _LIGHT_M_S)
+        return _Sample(0.0, freq, table, lengths * freq / speed_of_light)
 
 
 @dataclass(frozen=True)

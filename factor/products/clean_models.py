@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factor.directions.geometry import friends_of_friends, separation_deg, to_plane
+from factor.directions.geometry import friends_of_friends, separation_deg, to_plane, unit_vectors
 from factor.products.catalogues import anchored_to_catalogue, read_catalogue
 from factor.products.images import Image, read_image
 from factor.products.positions import WHOLE_FRACTION, drift, find_peak
@@ -102,8 +102,7 @@ def starting_model(
         Catalogue whose positions are taken instead, where it has the sources.
     """
     picture = read_image(image)
-    beam = picture.restoring_beam
-    beam_arcsec = 3600.0 * (beam.bmaj_deg * beam.bmin_deg) ** 0.5
+    beam_arcsec = 3600.0 * picture.restoring_beam.mean_deg
     sources = _rounded(collapse_compact(read(model), beam_arcsec), beam_arcsec)
     for one in initial:
         sources = _anchored(sources, read(one))
@@ -255,8 +254,6 @@ def _divided(components: Components, factor: float) -> Components:
 def _near(components: Components, others: Components, radius_arcsec: float) -> np.ndarray:
     """Which components lie within a radius of any of the others."""
     from scipy.spatial import cKDTree
-
-    from factor.directions.geometry import unit_vectors
 
     tree = cKDTree(unit_vectors(others.ra_deg, others.dec_deg))
     distance, _ = tree.query(unit_vectors(components.ra_deg, components.dec_deg))

@@ -27,8 +27,7 @@ def shift_beams(first: Path, last: Path) -> float:
     geometric mean of its axes.
     """
     before, after = read_image(first), read_image(last)
-    beam = before.restoring_beam
-    beam_pixels = (beam.bmaj_deg * beam.bmin_deg) ** 0.5 / before.cellsize_deg
+    beam_pixels = before.restoring_beam.mean_deg / before.cellsize_deg
     ny, nx = before.data.shape
     where = _centre(before, np.ones((ny, nx), dtype=bool))
     rows, columns = np.mgrid[0:ny, 0:nx]

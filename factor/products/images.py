@@ -33,6 +33,11 @@ class Beam:
     bpa_deg: float
 
     @property
+    def mean_deg(self) -> float:
+        """Geometric mean of its axes."""
+        return math.sqrt(self.bmaj_deg * self.bmin_deg)
+
+    @property
     def solid_angle_deg2(self) -> float:
         """Integral of the beam, square degrees."""
         return math.pi * self.bmaj_deg * self.bmin_deg / (4.0 * math.log(2.0))
@@ -140,9 +145,7 @@ class Image:
         FactorError
             When the header has none.
         """
-        if self.beam is None:
-            raise FactorError(f"{self.path}: has no restoring beam (BMAJ, BMIN)")
-        return self.beam
+        return _present(self.path, self.beam)
 
     @property
     def unit(self) -> str:
@@ -173,6 +176,18 @@ def _header_frequency(header: Header) -> tuple[float, float]:
     return float(header.get("RESTFRQ", header.get("RESTFREQ", 0.0))), 0.0
 
 
+def _header_beam(header: Header) -> Beam | None:
+    if not (header.get("BMAJ", 0.0) > 0.0 and header.get("BMIN", 0.0) > 0.0):
+        return None
+    return Beam(float(header["BMAJ"]), float(header["BMIN"]), float(header.get("BPA", 0.0)))
+
+
+def _present(path: Path, beam: Beam | None) -> Beam:
+    if beam is None:
+        raise FactorError(f"{path}: has no restoring beam (BMAJ, BMIN)")
+    return beam
+
+
 def read_image(path: Path) -> Image:
     """Read the first plane of a FITS image.
 
@@ -193,13 +208,10 @@ def read_image(path: Path) -> Image:
     if raw is None or raw.ndim < 2:
         raise FactorError(f"{path}: holds no image")
     plane = raw.reshape((-1, *raw.shape[-2:]))[0]
-    beam = None
-    if header.get("BMAJ", 0.0) > 0 and header.get("BMIN", 0.0) > 0:
-        beam = Beam(float(header["BMAJ"]), float(header["BMIN"]), float(header.get("BPA", 0.0)))
     data = np.ascontiguousarray(plane, dtype=np.float32)
     # Without repairs of dates, which are none of its business and make it warn.
     wcs = WCS(header, fix=False).celestial
-    return Image(path, data, header, wcs, beam, *_header_frequency(header))
+    return Image(path, data, header, wcs, _header_beam(header), *_header_frequency(header))
 
 
 def read_beam(path: Path) -> Beam:
@@ -216,9 +228,7 @@ def read_beam(path: Path) -> Beam:
         header = fits.getheader(path)
     except OSError as error:
         raise FactorError(f"{path}: can't be read as a FITS image: {error}") from error
-    if not header.get("BMAJ", 0.0) > 0.0:
-        raise FactorError(f"{path}: has no restoring beam (BMAJ, BMIN)")
-    return Beam(float(header["BMAJ"]), float(header["BMIN"]), float(header.get("BPA", 0.0)))
+    return _present(path, _header_beam(header))
 
 
 def write_image(path: Path, data: NDArray[Any], header: Header, table: Any = None) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import speed_of_light
 
 from factor.files import whole
 from factor.products.solutions import Array, Soltab, nearest
 
-C_M_S = 299792458.0
 #: Times and channels that are looked at: baselines stay in a cell of the uv plane for longer.
 MOST_TIMES = 240
 MOST_CHANNELS = 32
@@ -87,8 +87,8 @@ class _Sample:
 
     def uv_lambda(self) -> Array:
         """(2, row, channel), in the half plane of positive v."""
-        uv = self.uvw[:, :2].T[..., None] * (self.freqs / C_M_S)
-        return np.where(uv[1] < 0, -uv, uv)
+        uv = self.uvw[:, :2].T[..., None] * (self.freqs / speed_of_light)
+        return np.asarray(np.where(uv[1] < 0, -uv, uv))
 
 
 def write_image_weights(mss: Sequence[Path], weighting: Weighting, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,13 +191,12 @@ def _inherited(header: Header) -> dict[str, Any]:
 
 
 def _beam_at_centre(image: Image, grid: SkyGrid) -> Beam:
-    if image.beam is None:
-        raise FactorError(f"{image.path}: has no restoring beam (BMAJ, BMIN, BPA)")
+    beam = image.restoring_beam
     if image.unit.upper() != "JY/BEAM":
         raise FactorError(f"{image.path}: unit is '{image.unit}', Jy/beam is needed")
     ra, dec = (float(v) for v in image.wcs.wcs.crval)
-    angle = turned_position_angle(image.beam.bpa_deg, (grid.ra_deg, grid.dec_deg), (ra, dec))
-    return Beam(image.beam.bmaj_deg, image.beam.bmin_deg, angle)
+    angle = turned_position_angle(beam.bpa_deg, (grid.ra_deg, grid.dec_deg), (ra, dec))
+    return replace(beam, bpa_deg=angle)
 
 
 def _common_beam(beams: Sequence[tuple[Path, Beam]]) -> Beam:

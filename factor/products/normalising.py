@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from factor.products.images import MAD_TO_SIGMA
 from factor.products.solutions import AMPLITUDE, Array, Soltab, cleaned
 
 
@@ -112,5 +113,5 @@ def gain_scatter(amplitude: Soltab) -> dict[str, float]:
             own = log[:, :, i].reshape(*good.shape[:2], -1)[..., pol][chosen]
             deviations.append(np.abs(own - np.median(own)) if len(own) else own)
         joined = np.concatenate(deviations)
-        scatter[ant] = 1.4826 * float(np.median(joined)) if len(joined) else float("nan")
+        scatter[ant] = MAD_TO_SIGMA * float(np.median(joined)) if len(joined) else float("nan")
     return scatter

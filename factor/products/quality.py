@@ -55,6 +55,4 @@ def image_quality(path: Path) -> ImageQuality:
     peak = float(image.data.max())
     noise = image_noise(image.data)
     ratio, min_max = dynamic_range(image.data)
-    beam = image.restoring_beam
-    beam_arcsec = 3600.0 * (beam.bmaj_deg * beam.bmin_deg) ** 0.5
-    return ImageQuality(peak, noise, ratio, min_max, beam_arcsec)
+    return ImageQuality(peak, noise, ratio, min_max, 3600.0 * image.restoring_beam.mean_deg)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factor.products.filling import fill
+from factor.products.images import MAD_TO_SIGMA
 from factor.products.referencing import choose_reference, rereference
 from factor.products.solutions import AMPLITUDE, LEAKAGE, Array, Soltab, cleaned
 
@@ -118,7 +119,7 @@ def _stray(deviation: Array, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.zeros_like(good)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        sigma = 1.4826 * np.nanmedian(np.abs(np.where(good, deviation, np.nan)), axis=(0, 1))
+        sigma = MAD_TO_SIGMA * np.nanmedian(np.abs(np.where(good, deviation, np.nan)), axis=(0, 1))
         usual = max(float(np.nanmedian(sigma)), SMALLEST_SIGMA)
     sigma = np.maximum(np.nan_to_num(sigma), usual)
     with np.errstate(invalid="ignore"):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.constants import speed_of_light
 
 from factor.products import imageweights
 from factor.products.imageweights import (
-    C_M_S,
     ImageWeights,
     Weighting,
     _Sample,
@@ -61,7 +61,7 @@ def test_short_baselines_do_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """What the image leaves out has no say in the flux scale."""
     uvw = np.zeros((9, 3))
     uvw[:, 0] = 1e4
-    uvw[0::3, 0] = 50.0 * C_M_S / FREQS[1]
+    uvw[0::3, 0] = 50.0 * speed_of_light / FREQS[1]
     got = write(monkeypatch, tmp_path / "w.npz", sample(np.ones((9, 2)), uvw), Weighting(64, 1.5, -0.5, 80.0))
     assert got.baselines[0, 1] == 0.0
     assert got.baselines[0, 2] > 0.0

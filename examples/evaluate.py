@@ -34,7 +34,7 @@ from factor.operations.solving import solutions_of  # noqa: E402
 from factor.parset import load  # noqa: E402
 from factor.products.imageplot import compare_images  # noqa: E402
 from factor.state.records import Record  # noqa: E402
-from factor.state.store import StateStore  # noqa: E402
+from factor.state.store import StateStore, as_json  # noqa: E402
 from factor.tools.environment import prepare  # noqa: E402
 from factor.workspace import FIELD  # noqa: E402
 
@@ -98,22 +98,13 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
     )
     findings = replace(findings, wall_s=elapsed_s + time.monotonic() - started)
     report = {"mosaic_finished": record.finished, **results.make_report(findings)}
-    (folder / "report.json").write_text(json.dumps(plain(report), indent=1) + "\n")
+    (folder / "report.json").write_text(json.dumps(as_json(report), indent=1) + "\n")
     return report
 
 
 def _uncorrected(data: Path) -> str:
     """Which data DI is made from: those of the run, less the outlier, which is easily peeled."""
     return "without_outlier" if (data / "without_outlier").is_dir() else "ms"
-
-
-def plain(value: Any) -> Any:
-    """JSON has no NaN: what is not known becomes null."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _mosaic_operation(field: Field) -> str:

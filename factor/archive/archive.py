@@ -31,7 +31,6 @@ from factor.archive.readme import NAME as README
 from factor.archive.readme import readme
 from factor.archive.scripts import write_scripts
 from factor.errors import FactorError, InputError
-from factor.execution.context import now
 from factor.execution.local import available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.observation.chunks import load_observation
@@ -40,6 +39,7 @@ from factor.progress.model import Progress
 from factor.progress.reading import Reader
 from factor.progress.report.page import write_report
 from factor.state.lock import holder, run_lock
+from factor.state.records import now
 from factor.tools import environment
 from factor.tools.versions import installed_versions, version_in_log
 from factor.workspace import Workspace

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from factor.execution.local import Processors
 from factor.execution.room import Needs, Room
 from factor.execution.step import Step, canonical_action, digest, file_digest
 from factor.execution.step import plain as _plain
-from factor.state.records import Record, StepRecord
+from factor.state.records import Record, StepRecord, now
 from factor.state.resume import Status, note_products, status_of
 from factor.state.store import StateStore
 from factor.tools import runner
@@ -317,11 +316,6 @@ class _Maker:
     step: Step
     lock: threading.Lock
     offered: bool
-
-
-def now() -> str:
-    """The time as records hold it: ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _new_record(operation: str, direction: str) -> Record:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from factor.state.store import as_json
+
 #: With fewer sources nothing is said of them.
 FEWEST = 3
 #: Beyond these something is wrong: the median flux ratio and its scatter, the median offset in
@@ -100,11 +102,7 @@ def read_summaries(path: Path) -> list[Summary]:
 
 def write_summaries(path: Path, summaries: Sequence[Summary]) -> None:
     """Write ``check.json``; what is not known is null there."""
-    path.write_text(json.dumps([_without_nan(asdict(summary)) for summary in summaries], indent=1))
-
-
-def _without_nan(values: dict[str, object]) -> dict[str, object]:
-    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
+    path.write_text(json.dumps([as_json(asdict(summary)) for summary in summaries], indent=1))
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from factor.errors import FactorError, Interrupted
 from factor.state.pulse import Pulse, load_pulse, save_pulse
+from factor.state.records import now
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.heart")
@@ -52,8 +52,7 @@ class _Heart(threading.Thread):
         self._workspace = workspace
         self._ended = threading.Event()
         self._next_look = 0.0
-        now = _now()
-        self._pulse = Pulse(started=now, updated=now)
+        self._pulse = Pulse(started=now(), updated=now())
         with suppress(FactorError):
             before = load_pulse(workspace)
             if before is not None:
@@ -94,13 +93,9 @@ class _Heart(threading.Thread):
                 self._pulse = replace(self._pulse, disk_bytes=size, peak_disk_bytes=peak)
 
     def _save(self) -> None:
-        self._pulse = replace(self._pulse, updated=_now())
+        self._pulse = replace(self._pulse, updated=now())
         with suppress(FactorError, OSError):
             save_pulse(self._workspace, self._pulse)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def tree_memory_mb(pid: int) -> float:

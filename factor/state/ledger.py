@@ -15,7 +15,6 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +22,7 @@ import numpy as np
 
 from factor.errors import FactorError
 from factor.files import sync_folder
+from factor.state.records import now
 from factor.state.store import read_value, reserve, write_json
 from factor.state.table import give_back, header_of, open_table, sync_table, writing
 from factor.workspace import Workspace
@@ -177,8 +177,7 @@ class Ledger:
             raise
         _instant("computed")
         if sign == -1:
-            when = datetime.now(UTC).isoformat(timespec="seconds")
-            entries = (*state.entries, Subtraction(direction, identity, when))
+            entries = (*state.entries, Subtraction(direction, identity, now()))
         else:
             entries = tuple(entry for entry in state.entries if entry.direction != direction)
         self._edit("pending", state, entries)

@@ -16,11 +16,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from factor.errors import FactorError
+from factor.state.records import now
 from factor.workspace import Workspace
 
 #: What file systems without hard links say.
@@ -99,7 +99,7 @@ def _acquire(path: Path) -> str:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "process_start": _process_start(os.getpid()),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "since": now(),
             "token": secrets.token_hex(8),
         }
     )

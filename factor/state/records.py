@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
 from factor.workspace import is_name
@@ -174,6 +175,11 @@ class Record:
             products=dict(content.get("products", {})),
             stale=tuple(str(reason) for reason in content.get("stale", ())),
         )
+
+
+def now() -> str:
+    """The time as records hold it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _text(content: Mapping[str, Any], key: str) -> str:

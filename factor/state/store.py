@@ -34,7 +34,7 @@ def write_json(path: Path, content: Mapping[str, Any], version: int) -> None:
     version : int
         Number of the format, kept in the file as ``version``.
     """
-    plain = _plain({"version": version, **content})
+    plain = as_json({"version": version, **content})
     text = json.dumps(plain, indent=1, allow_nan=False) + "\n"
     try:
         with whole(path) as draft, draft.open("w", encoding="utf-8") as stream:
@@ -49,11 +49,12 @@ def write_json(path: Path, content: Mapping[str, Any], version: int) -> None:
     sync_folder(path.parent)
 
 
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """What JSON can hold: paths become strings, numbers that are none become null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [as_json(item) for item in value]
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "item") and not isinstance(value, str):

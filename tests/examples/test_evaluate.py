@@ -351,7 +351,7 @@ def test_report_has_the_numbers_that_are_compared() -> None:
     assert report["runfactor_wall_s"] == 200.0
     assert report["seams"]["factor"] == {"count": 2, "median": pytest.approx(0.2), "max": pytest.approx(0.3)}
     assert set(report["targets"].values()) == {True}
-    assert json.loads(json.dumps(evaluate.plain(report)))["calibrators"][0]["direction"] == "facet_a"
+    assert json.loads(json.dumps(evaluate.as_json(report)))["calibrators"][0]["direction"] == "facet_a"
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_what_is_not_known_is_neither_reached_nor_missed() -> None:
     """Without notes about its cost a run gets no marks for it."""
     report = results.make_report(replace(findings(), cost=costs.Cost(), wall_s=math.nan))
     assert report["targets"]["memory"] is None
-    assert evaluate.plain(report)["peak_memory_gb"] is None
+    assert evaluate.as_json(report)["peak_memory_gb"] is None
 
 
 # -- cost -------------------------------------------------------------------------

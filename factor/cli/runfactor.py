@@ -116,9 +116,7 @@ def _make(root: Path) -> None:
         ) from error
 
 
-def _options(
-    arguments: argparse.Namespace, reset: tuple[str, ...], reset_ops: tuple[str, ...]
-) -> RunOptions:
+def _options(arguments: argparse.Namespace, reset: tuple[str, ...], reset_ops: tuple[str, ...]) -> RunOptions:
     from factor.process import RunOptions
 
     return RunOptions(

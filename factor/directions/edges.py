@@ -161,9 +161,7 @@ def _overlaps(centres: Floats, radii: Floats) -> tuple[Ints, Ints]:
     return first[kept].astype(np.int64), second[kept].astype(np.int64)
 
 
-def _join_owners(
-    holder: Ints, fixed: int, centres: Floats, radii: Floats, pairs: tuple[Ints, Ints]
-) -> Ints:
+def _join_owners(holder: Ints, fixed: int, centres: Floats, radii: Floats, pairs: tuple[Ints, Ints]) -> Ints:
     """Give each source to the facet of the more important disc that it overlaps most."""
     owner = holder.copy()
     brighter: dict[int, list[int]] = defaultdict(list)

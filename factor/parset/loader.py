@@ -65,7 +65,7 @@ def working_directory(path: Path) -> Path:
     """
     reader = _Reader(path, check_paths=False)
     sections = reader.sections(_text_of(path))
-    section = next(section for section in SECTIONS if section.name == "global")
+    section = _section("global")
     option = next(option for option in section.options if option.attribute == "dir_working")
     _, text = reader.take(section, option, sections.get("global", {}))
     if values.is_unset(text):
@@ -83,11 +83,15 @@ def checkfactor_section(path: Path) -> settings.CheckfactorSettings:
         When the parset cannot be read, or a value of this section is wrong.
     """
     reader = _Reader(path, check_paths=False)
-    section = next(section for section in SECTIONS if section.name == "checkfactor")
+    section = _section("checkfactor")
     values_of, _ = reader.section(section, reader.sections(_text_of(path)).get(section.name, {}))
     if reader.problems:
         raise InputError(reader.problems)
     return settings.CheckfactorSettings(**values_of)
+
+
+def _section(name: str) -> Section:
+    return next(section for section in SECTIONS if section.name == name)
 
 
 def _text_of(path: Path) -> str:
@@ -122,9 +126,7 @@ class _Reader:
         values_of: dict[str, dict[str, Any]] = {}
         given: dict[str, set[str]] = {}
         for section in SECTIONS:
-            values_of[section.name], given[section.name] = self.section(
-                section, raw.pop(section.name, {})
-            )
+            values_of[section.name], given[section.name] = self.section(section, raw.pop(section.name, {}))
         init_skymodels = self._other_sections(raw)
         self.problems += [f"{self.path}: {p}" for p in checks.problems(values_of, given)]
         if values_of["global"]["strict"]:
@@ -135,8 +137,7 @@ class _Reader:
             raise InputError(self.problems)
         checks.fill_defaults(values_of)
         sections = {
-            section.attribute: _CLASSES[section.name](**values_of[section.name])
-            for section in SECTIONS
+            section.attribute: _CLASSES[section.name](**values_of[section.name]) for section in SECTIONS
         }
         return settings.Settings(
             path=self.path, init_skymodels=init_skymodels, notes=tuple(self.notes), **sections
@@ -160,8 +161,7 @@ class _Reader:
             parser.read_string(flat, source=str(self.path))
         except configparser.MissingSectionHeaderError as error:
             raise InputError(
-                f"{self.path}: line {error.lineno}: {error.line.strip()!r} stands before the "
-                "first section",
+                f"{self.path}: line {error.lineno}: {error.line.strip()!r} stands before the first section",
                 "begin the parset with [global]",
             ) from error
         except configparser.DuplicateSectionError as error:
@@ -187,9 +187,7 @@ class _Reader:
 
     # -- sections of the schema -----------------------------------------------------
 
-    def section(
-        self, section: Section, raw: dict[str, str]
-    ) -> tuple[dict[str, Any], set[str]]:
+    def section(self, section: Section, raw: dict[str, str]) -> tuple[dict[str, Any], set[str]]:
         """Values by attribute, and the attributes that are given, valid or not."""
         found: dict[str, Any] = {option.attribute: option.default for option in section.options}
         given: set[str] = set()
@@ -210,9 +208,7 @@ class _Reader:
             self._leftover(section, name, text)
         return found, given
 
-    def take(
-        self, section: Section, option: Option, raw: dict[str, str]
-    ) -> tuple[str | None, str]:
+    def take(self, section: Section, option: Option, raw: dict[str, str]) -> tuple[str | None, str]:
         """Name under which an option is given and its text, taken out of the section."""
         names = [n for n in (option.attribute, *option.old_names) if n in raw]
         texts = [raw.pop(n) for n in names]
@@ -224,9 +220,7 @@ class _Reader:
                 f"keep {option.name} alone"
             )
         elif names[0] in option.old_names:
-            self.notes.append(
-                f"{self._where(section.name)}: {names[0]} is the old name of {option.name}"
-            )
+            self.notes.append(f"{self._where(section.name)}: {names[0]} is the old name of {option.name}")
         shown = option.name if names[0] == option.attribute else names[0]
         return shown, texts[0]
 
@@ -257,12 +251,11 @@ class _Reader:
         if name in RETIRED_OPTIONS:
             self.notes.append(f"{where}: has no effect any more; it can be removed")
             return
-        elsewhere = [s.name for s in SECTIONS for o in s.options
-                     if name in (o.attribute, *o.old_names)]
+        elsewhere = [s.name for s in SECTIONS for o in s.options if name in (o.attribute, *o.old_names)]
         if elsewhere:
             advice = f"it belongs in section [{elsewhere[0]}]"
         else:
-            advice = _did_you_mean(name, _names(section.options))
+            advice = _did_you_mean(name, [option.name for option in section.options])
         self.unknown.append(f"{where} = {text}: unknown option{advice and ', '}{advice}")
 
     # -- other sections -------------------------------------------------------------
@@ -273,16 +266,13 @@ class _Reader:
         for section, options in raw.items():
             if INIT_SKYMODEL.name not in options and not section.endswith(MS_ENDINGS):
                 advice = _did_you_mean(section, [s.name for s in SECTIONS])
-                self.unknown.append(
-                    f"{self._where(section)}: unknown section{advice and ', '}{advice}"
-                )
+                self.unknown.append(f"{self._where(section)}: unknown section{advice and ', '}{advice}")
                 continue
             for name, text in options.items():
                 if name != INIT_SKYMODEL.name:
                     advice = _did_you_mean(name, [INIT_SKYMODEL.name])
                     self.unknown.append(
-                        f"{self._where(section, name, text)}: unknown option"
-                        f"{advice and ', '}{advice}"
+                        f"{self._where(section, name, text)}: unknown option{advice and ', '}{advice}"
                     )
                 elif not values.is_unset(text):
                     value = self._value(section, INIT_SKYMODEL, name, text)
@@ -292,10 +282,6 @@ class _Reader:
 
 
 _INVALID = object()
-
-
-def _names(options: Iterable[Option]) -> list[str]:
-    return [option.name for option in options]
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

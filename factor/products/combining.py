@@ -72,9 +72,7 @@ def _joined(pieces: Sequence[Piece], soltabs: Sequence[Soltab], what: str) -> So
     return joined
 
 
-def merge_fast(
-    pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path
-) -> None:
+def merge_fast(pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path) -> None:
     """Join the fast phases of all chunks (and blocks of frequency).
 
     Parameters

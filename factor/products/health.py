@@ -68,12 +68,7 @@ def stations_without_solutions(path: Path) -> tuple[str, ...]:
     Their data are flagged when they are corrected.
     """
     soltabs = [soltab for soltab in read_soltabs(path).values() if soltab.kind != TEC]
-    dead = {
-        ant
-        for soltab in soltabs
-        for i, ant in enumerate(soltab.ants)
-        if not soltab.good[:, :, i].any()
-    }
+    dead = {ant for soltab in soltabs for i, ant in enumerate(soltab.ants) if not soltab.good[:, :, i].any()}
     return tuple(sorted(dead))
 
 

@@ -124,9 +124,7 @@ def _union(parts: Sequence[Soltab]) -> Soltab:
         values[at] = np.where(better, part.values, values[at])
         weights[at] = np.where(better, part.weights, weights[at])
     step_s = max(part.step_s for part in parts)
-    return replace(
-        first, times=times, freqs=freqs, ants=ants, values=values, weights=weights, step_s=step_s
-    )
+    return replace(first, times=times, freqs=freqs, ants=ants, values=values, weights=weights, step_s=step_s)
 
 
 def sample(soltab: Soltab, times: Array, freqs: Array) -> Soltab:
@@ -187,9 +185,7 @@ def _common_times(own: Array, donor: Array, slot_s: float | None) -> Array:
 
 def _even(times: Array) -> bool:
     step = nominal_step(times)
-    return all(
-        bool(np.all(np.abs(np.diff(times[part]) - step) < SAME_TIME_S)) for part in segments(times)
-    )
+    return all(bool(np.all(np.abs(np.diff(times[part]) - step) < SAME_TIME_S)) for part in segments(times))
 
 
 def _common_divisor(a: float, b: float) -> float:
@@ -221,9 +217,7 @@ def refine(soltab: Soltab, pieces: int = REFINEMENT) -> Soltab:
         values.append(_interpolate(soltab.kind, times, filled.values[part], grid))
     times = np.concatenate(fine)
     weights = soltab.weights[nearest(soltab.times, times)]
-    return replace(
-        soltab, times=times, values=np.concatenate(values), weights=weights, step_s=step / pieces
-    )
+    return replace(soltab, times=times, values=np.concatenate(values), weights=weights, step_s=step / pieces)
 
 
 def _interpolate(kind: str, times: Array, values: Array, grid: Array) -> Array:

@@ -147,9 +147,7 @@ def _running_median(grid: Array, wanted: int) -> Array:
     half = [min(wanted // 2, n - 1) for n in (n_time, n_freq)]
     padded = np.pad(grid, [(h, h) for h in half] + [(0, 0)], constant_values=np.nan)
     views = [
-        padded[i : i + n_time, j : j + n_freq]
-        for i in range(2 * half[0] + 1)
-        for j in range(2 * half[1] + 1)
+        padded[i : i + n_time, j : j + n_freq] for i in range(2 * half[0] + 1) for j in range(2 * half[1] + 1)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -249,9 +249,7 @@ def _draw_frames(figure: Any, panels: _Panels, soltab: Soltab, hours: Array) -> 
         figure.add_artist(LineCollection(placed, colors=colour, lw=thick, ls=dashes, transform=inches))
 
 
-def _label_panels(
-    figure: Any, panels: _Panels, names: tuple[str, ...], solved: NDArray[np.bool_]
-) -> None:
+def _label_panels(figure: Any, panels: _Panels, names: tuple[str, ...], solved: NDArray[np.bool_]) -> None:
     width, height = _SIZE
     for number, (x, y) in enumerate(panels.corners):
         _write(figure, x, y + height + 0.03, names[number], fontsize=8)

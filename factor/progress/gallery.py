@@ -28,8 +28,7 @@ _NAMES: dict[Kind, tuple[str, ...]] = {
     "facet": ("image_full*.fits",),
     "verify": ("wsclean_pre-image.fits", "wsclean_post-image.fits"),
     "phases": (f"{PLOTS}tec.png", f"{PLOTS}fast_phase.png"),
-    "gains": (f"{PLOTS}slow_amplitude.png", f"{PLOTS}slow_phase.png",
-              f"{PLOTS}leakage.png"),
+    "gains": (f"{PLOTS}slow_amplitude.png", f"{PLOTS}slow_phase.png", f"{PLOTS}leakage.png"),
 }
 
 

@@ -29,8 +29,7 @@ HELP = (
     "   h   help, and back",
     "   q   close",
     "",
-    "The lens and the arrows of the toolbar zoom and move; clicks select again when neither is "
-    "pressed.",
+    "The lens and the arrows of the toolbar zoom and move; clicks select again when neither is pressed.",
 )
 
 

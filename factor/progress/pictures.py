@@ -29,9 +29,7 @@ _SCREEN = (14.0, 8.0)
 NewFigure = Callable[[str, tuple[float, float]], Any]
 
 
-def show_images(
-    paths: Sequence[Path], title: str, new_figure: NewFigure, outline: Vertices = ()
-) -> Any:
+def show_images(paths: Sequence[Path], title: str, new_figure: NewFigure, outline: Vertices = ()) -> Any:
     """FITS images side by side, on one scale: that of the least noisy one.
 
     Images with the same pixels zoom and move together.

@@ -71,9 +71,7 @@ class Sampling:
     interval_s: float
 
 
-def choose_averaging(
-    sampling: Sampling, offset_deg: float, beam_deg: float, limit: float
-) -> Averaging:
+def choose_averaging(sampling: Sampling, offset_deg: float, beam_deg: float, limit: float) -> Averaging:
     """The largest averaging in frequency, and in time, that costs no more than the limit each.
 
     The data's own sampling is kept where it already loses more.

@@ -95,9 +95,7 @@ def _images(folder: Path, direction: Direction, record: Record | None, album: Al
     if pair:
         titles = ["before" if "pre-image" in path.name else "after" for path in pair]
         outline = direction.planned.vertices
-        rows.append(
-            _on_one_scale("residual of the field, middle band", pair, titles, album, outline=outline)
-        )
+        rows.append(_on_one_scale("residual of the field, middle band", pair, titles, album, outline=outline))
     facets = [_facet_image(path, direction, album) for path in sorted(folder.glob("*image_full.fits"))]
     if any(facets):
         rows.append(Row("facet", tuple(picture for picture in facets if picture is not None)))

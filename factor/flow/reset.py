@@ -18,8 +18,8 @@ from factor.flow.standing import Standing
 from factor.observation.model import Observation
 from factor.operations import facetsub
 from factor.state.intent import Reset, clear_intent, load_intent, save_intent
+from factor.state.layout import load_layout
 from factor.state.ledger import Ledger
-from factor.state.store import read_json
 from factor.workspace import FIELD, Workspace, base_operation
 
 log = logging.getLogger("factor")
@@ -69,8 +69,8 @@ def check_reset(workspace: Workspace, directions: Sequence[str], operations: Seq
 
 def _known_directions(workspace: Workspace) -> tuple[str, ...]:
     """All directions of the layout, and those of which there are records."""
-    kept = read_json(workspace.layout, 1, f"delete {workspace.state} and {workspace.results} to begin again")
-    names = () if kept is None else tuple(kept["facets"])
+    kept = load_layout(workspace)
+    names = () if kept is None else tuple(kept.facets)
     recorded = sorted({direction for _, direction in _existing(workspace)} - {*names, FIELD})
     return (*names, *recorded)
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,14 +25,11 @@ from factor.parset import Settings
 from factor.products.catalogues import catalogue_of_field
 from factor.products.skymodel import Components, flux_at, read, select
 from factor.products.sources import assign_sources, calibrator_components
-from factor.state.store import read_json, write_json
+from factor.state.layout import Layout, load_layout, save_layout
 from factor.tuning.images import INNER_FRACTION, calibrator_image_size, inner_width_deg
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.layout")
-
-#: Format of the file in which the layout is kept.
-LAYOUT_VERSION = 1
 
 _ALL_NEW = "begin again with the new facets: runfactor -r all"
 
@@ -239,12 +235,12 @@ def check_layout(field: Field) -> None:
         Naming the directions whose facets or sources have changed.
     """
     workspace, layout = field.workspace, _layout(field)
-    kept = _kept_layout(workspace)
+    kept = load_layout(workspace)
     if kept is None:
         return
-    shapes, sources = layout["facets"], layout["sources"]
+    shapes, sources = layout.facets, layout.sources
     # An earlier version kept no sources.
-    before, held = kept["facets"], kept.get("sources", sources)
+    before, held = kept.facets, kept.sources or sources
     begun = {path.stem for path in workspace.state.glob("*/[!.]*.json")} & {*shapes, *before}
     changed = sorted(
         name
@@ -262,29 +258,25 @@ def check_layout(field: Field) -> None:
 def _keep_layout(field: Field) -> None:
     """Note the layout, or refuse it; say what is new."""
     check_layout(field)
-    kept, layout = _kept_layout(field.workspace), _layout(field)
-    write_json(field.workspace.layout, layout, LAYOUT_VERSION)
-    if kept is None or kept["facets"] != layout["facets"]:
+    kept, layout = load_layout(field.workspace), _layout(field)
+    save_layout(field.workspace, layout)
+    if kept is None or kept.facets != layout.facets:
         _tell_facets((*field.outliers, *field.facets))
 
 
-def _kept_layout(workspace: Workspace) -> dict[str, Any] | None:
-    return read_json(workspace.layout, LAYOUT_VERSION, _ALL_NEW)
-
-
-def _layout(field: Field) -> dict[str, dict[str, str]]:
+def _layout(field: Field) -> Layout:
     """Fingerprints of each direction's facet, and of its sources."""
     facets = (*field.outliers, *field.facets)
-    return {
-        "facets": {
+    return Layout(
+        facets={
             facet.name: digest(str([(round(ra, 6), round(dec, 6)) for ra, dec in facet.vertices]))
             + (" peeled" if facet.name in field.peel_models else "")
             for facet in facets
         },
-        "sources": {
+        sources={
             facet.name: digest(
                 *(str(name) for model in field.sources[facet.name].values() for name in model.name)
             )
             for facet in facets
         },
-    }
+    )

@@ -25,11 +25,12 @@ from factor.progress.model import (
     Tally,
     Usage,
 )
+from factor.state.layout import load_layout
 from factor.state.lock import Holder, holder
 from factor.state.plan import Plan, PlannedDirection, Work, load_plan
 from factor.state.pulse import Pulse, load_pulse
 from factor.state.records import Record
-from factor.state.store import StateStore, read_json
+from factor.state.store import StateStore
 from factor.workspace import FIELD, Workspace, base_operation, run_order
 
 #: Without a sign of life for this long, a run on another machine is taken for dead, seconds.
@@ -119,8 +120,8 @@ def _check_folder(workspace: Workspace) -> None:
 
 def _plan_from(workspace: Workspace, records: Sequence[Record]) -> Plan:
     """What is known of the plan of a run that left none."""
-    kept = read_json(workspace.layout, 1, "run runfactor again")
-    names = tuple(kept["facets"]) if kept else ()
+    kept = load_layout(workspace)
+    names = tuple(kept.facets) if kept else ()
     names += tuple(sorted({r.direction for r in records} - {*names, FIELD}))
     work: dict[str, list[str]] = {}
     for record in records:

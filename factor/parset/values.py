@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from factor.parset.option import Kind, Option
 from factor.workspace import misread
+
+_Number = TypeVar("_Number", int, float)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -57,27 +59,22 @@ def _bool(_: Option, text: str) -> bool:
     raise ValueError("must be True or False")
 
 
-def _within(option: Option, number: float, expected: str) -> None:
+def _number(option: Option, text: str, read: Callable[[str], _Number], what: str) -> _Number:
+    try:
+        number = read(text)
+    except ValueError:
+        raise ValueError(_expected(option, what)) from None
     if not math.isfinite(number) or not option.allows(number):
-        raise ValueError(f"must be {expected}" + (f" {option.limits}" if option.limits else ""))
+        raise ValueError(f"must be {what}" + (f" {option.limits}" if option.limits else ""))
+    return number
 
 
 def _int(option: Option, text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ValueError(_expected(option, "a whole number")) from None
-    _within(option, number, "a whole number")
-    return number
+    return _number(option, text, int, "a whole number")
 
 
 def _float(option: Option, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(_expected(option, "a number")) from None
-    _within(option, number, "a number")
-    return number
+    return _number(option, text, float, "a number")
 
 
 def _expected(option: Option, what: str) -> str:

@@ -46,14 +46,13 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
     FactorError
         When the disk is too small or a chunk can't be made.
     """
-    files = [(chunk, file, _target(workspace, chunk, file)) for chunk in plan for file in chunk.files]
     notes = planned_notes(plan, workspace)
     refuse_other_input(_existing_notes(workspace), notes, _REMEDY)
     for leftover in workspace.chunks.glob("Band_*/*.ms.part"):
         shutil.rmtree(leftover)
-    missing = [item for item in files if not item[2].exists()]
-    _check_disk([(chunk, file) for chunk, file, _ in missing], workspace)
-    for band in {file.band.name: file.band for _, file, _ in files}.values():
+    missing = _missing(plan, workspace)
+    _check_disk(len(missing), bytes_needed(plan, workspace), workspace)
+    for band in {file.band.name: file.band for chunk in plan for file in chunk.files}.values():
         _copy_skymodel(band.skymodel, _skymodel(workspace, band.name))
     tasks = []
     for chunk, file, target in missing:
@@ -131,27 +130,6 @@ def known_flagged_fractions(workspace: Workspace) -> dict[str, float]:
     return {name: values.pop() for name, values in known.items() if len(values) == 1}
 
 
-def chunk_bytes(chunk: ChunkPlan, file: FilePlan) -> int:
-    """Estimate the size on disk of a chunk file.
-
-    Parameters
-    ----------
-    chunk : ChunkPlan
-        Its times.
-    file : FilePlan
-        Its band.
-
-    Returns
-    -------
-    int
-        Two columns of data, weights, flags and 100 bytes of coordinates per row, and 10 MB
-        of subtables.
-    """
-    n_baselines = max(info.n_baselines for info in file.sources)
-    values = len(file.band.freqs_hz) * 4
-    return int(chunk.n_slots * n_baselines * (values * (8 + 8 + 4 + 1 / 8) + 100)) + 10_000_000
-
-
 def bytes_needed(plan: Sequence[ChunkPlan], workspace: Workspace) -> int:
     """Estimate the size on disk of the chunks that are not there yet.
 
@@ -166,12 +144,19 @@ def bytes_needed(plan: Sequence[ChunkPlan], workspace: Workspace) -> int:
     -------
     int
     """
-    return sum(
-        chunk_bytes(chunk, file)
-        for chunk in plan
-        for file in chunk.files
-        if not _target(workspace, chunk, file).exists()
-    )
+    return sum(_chunk_bytes(chunk, file) for chunk, file, _ in _missing(plan, workspace))
+
+
+def _chunk_bytes(chunk: ChunkPlan, file: FilePlan) -> int:
+    """Two columns of data, weights, flags, 100 bytes of coordinates per row, and 10 MB of subtables."""
+    n_baselines = max(info.n_baselines for info in file.sources)
+    values = len(file.band.freqs_hz) * 4
+    return int(chunk.n_slots * n_baselines * (values * (8 + 8 + 4 + 1 / 8) + 100)) + 10_000_000
+
+
+def _missing(plan: Sequence[ChunkPlan], workspace: Workspace) -> list[tuple[ChunkPlan, FilePlan, Path]]:
+    files = ((chunk, file, _target(workspace, chunk, file)) for chunk in plan for file in chunk.files)
+    return [item for item in files if not item[2].exists()]
 
 
 def _target(workspace: Workspace, chunk: ChunkPlan, file: FilePlan) -> Path:
@@ -224,15 +209,14 @@ def refuse_other_input(
         raise InputError(problems, remedy)
 
 
-def _check_disk(missing: Sequence[tuple[ChunkPlan, FilePlan]], workspace: Workspace) -> None:
-    needed = sum(chunk_bytes(chunk, file) for chunk, file in missing)
+def _check_disk(count: int, needed: int, workspace: Workspace) -> None:
     if not needed:
         return
     workspace.chunks.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(workspace.chunks).free
     if needed > free:
         raise FactorError(
-            f"{workspace.chunks}: {len(missing)} chunk files need {needed / 1e9:.3g} GB, "
+            f"{workspace.chunks}: {count} chunk files need {needed / 1e9:.3g} GB, "
             f"{free / 1e9:.3g} GB are free",
             "make room there, or set dir_working to a larger disk",
         )

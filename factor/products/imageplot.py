@@ -181,19 +181,23 @@ def colour_scale(noise: float, data: NDArray[np.float32]) -> tuple[Any, str]:
 
 def _label_axes(axes: Any, title: str, *, bare_left: bool = False) -> None:
     axes.set_title(title, fontsize=10)
+    label_sky(axes, 8, bare_left=bare_left)
+    axes.coords.grid(color="white", alpha=0.15, linestyle="-", linewidth=0.5)
+
+
+def label_sky(axes: Any, size: float, *, bare_left: bool = False) -> None:
+    """Right ascension below and declination to the left of WCS axes, in letters of a size in points."""
     ra, dec = axes.coords[0], axes.coords[1]
-    ra.set_axislabel("Right ascension (J2000)")
-    dec.set_axislabel("" if bare_left else "Declination (J2000)")
     dec.set_ticklabel_visible(not bare_left)
+    names = ("Right ascension (J2000)", "" if bare_left else "Declination (J2000)")
     # Else astropy may put the labels of right ascension on top, across the title.
-    for axis, side in ((ra, "b"), (dec, "l")):
+    for axis, side, name in zip((ra, dec), "bl", names, strict=True):
+        axis.set_axislabel(name)
         axis.set_ticklabel_position(side)
         axis.set_axislabel_position(side)
-    for axis in (ra, dec):
-        axis.set_ticklabel(size=8, exclude_overlapping=True, simplify=False)
+        axis.set_ticklabel(size=size, exclude_overlapping=True, simplify=False)
         # Raised letters are formulae to matplotlib, and cost it a third of its time.
         axis.set_separator(":")
-    axes.coords.grid(color="white", alpha=0.15, linestyle="-", linewidth=0.5)
 
 
 def _step(image: Image) -> int:

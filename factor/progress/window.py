@@ -12,6 +12,7 @@ from typing import Any
 
 from factor.errors import FactorError
 from factor.parset.settings import CheckfactorSettings
+from factor.products.imageplot import label_sky
 from factor.progress import gui, panel
 from factor.progress.fieldmap import FieldMap, map_wcs
 from factor.progress.gallery import TITLES, Kind, products_of, redrawn
@@ -194,13 +195,7 @@ class Window:
             axes.text(0.5, 0.5, _no_facets(progress), ha="center", va="center")
             return
         axes = self.figure.add_axes(_MAP, projection=map_wcs(progress.centre_deg))
-        for number, label, side in ((0, "Right ascension (J2000)", "b"), (1, "Declination (J2000)", "l")):
-            coordinate = axes.coords[number]
-            coordinate.set_axislabel(label)
-            coordinate.set_axislabel_position(side)
-            coordinate.set_ticklabel_position(side)
-            coordinate.set_ticklabel(size=9, exclude_overlapping=True, simplify=False)
-            coordinate.set_separator(":")
+        label_sky(axes, 9)
         axes.coords.grid(color="black", alpha=0.12, linestyle="-", linewidth=0.5)
         axes.format_coord = partial(position_under, axes.wcs)
         self._map = FieldMap(axes, progress, full_names=self._full_names)

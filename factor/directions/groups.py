@@ -29,10 +29,6 @@ def group_directions(
         Choose the members of a group far apart, so that none disturbs another: the first is
         the next in order, then the one with the largest product of its flux and its distance
         from the members so far.
-
-    Returns
-    -------
-    tuple of tuple of Direction
     """
     left = list(directions)
     groups: list[tuple[Direction, ...]] = []

@@ -194,10 +194,6 @@ def read_metadata(ms: Path, flagged_fraction: float | None = None) -> MsInfo:
     flagged_fraction : float, optional
         When it is known; otherwise FLAG is read.
 
-    Returns
-    -------
-    MsInfo
-
     Raises
     ------
     InputError
@@ -219,10 +215,6 @@ def open_readonly(ms: Path, subtable: str = "") -> Table:
         The measurement set.
     subtable : str
         Name of one of its subtables; the main table when empty.
-
-    Returns
-    -------
-    casacore.tables.table
 
     Raises
     ------

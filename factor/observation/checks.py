@@ -82,10 +82,6 @@ def check_input(infos: Sequence[MsInfo], settings: Settings) -> InputCheck:
         Uses min_fraction_per_band, exit_on_bad_band, skymodel_extension and the
         init_skymodel of each measurement set.
 
-    Returns
-    -------
-    InputCheck
-
     Raises
     ------
     InputError
@@ -303,10 +299,6 @@ def skymodel_problem(path: Path) -> str:
     ----------
     path : Path
         A text in makesourcedb's format.
-
-    Returns
-    -------
-    str
     """
     if path.is_dir():
         return f"sky model {path} is a directory; a text in makesourcedb's format is needed"

@@ -35,10 +35,6 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
     jobs : int
         Chunk files that are copied at once.
 
-    Returns
-    -------
-    Observation
-
     Raises
     ------
     InputError
@@ -95,10 +91,6 @@ def load_observation(workspace: Workspace) -> Observation:
     workspace : Workspace
         The working directory.
 
-    Returns
-    -------
-    Observation
-
     Raises
     ------
     InputError
@@ -139,10 +131,6 @@ def bytes_needed(plan: Sequence[ChunkPlan], workspace: Workspace) -> int:
         From `plan_chunks`.
     workspace : Workspace
         The working directory.
-
-    Returns
-    -------
-    int
     """
     return sum(_chunk_bytes(chunk, file) for chunk, file, _ in _missing(plan, workspace))
 

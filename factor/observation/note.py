@@ -81,10 +81,6 @@ def describe(chunk: ChunkPlan, file: FilePlan) -> ChunkNote:
         Its times.
     file : FilePlan
         Its band and sources.
-
-    Returns
-    -------
-    ChunkNote
     """
     first = file.sources[0]
     return ChunkNote(
@@ -124,10 +120,6 @@ def read_note(path: Path) -> ChunkNote:
     ----------
     path : Path
         The chunk.
-
-    Returns
-    -------
-    ChunkNote
 
     Raises
     ------

@@ -44,10 +44,6 @@ def show_images(paths: Sequence[Path], title: str, new_figure: NewFigure, outlin
     outline : sequence of (ra_deg, dec_deg)
         A polygon to draw: the facet.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     FactorError

@@ -120,10 +120,6 @@ class Record:
             Name of the step; an older one of that name is replaced.
         step : StepRecord
             What it did.
-
-        Returns
-        -------
-        Record
         """
         running = {other: start for other, start in self.running.items() if other != name}
         return replace(self, steps={**self.steps, name: step}, running=running)

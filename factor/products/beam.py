@@ -96,8 +96,8 @@ class _Sample:
     """Mean baseline length in the same shape."""
 
 
-def beam_reference(ms: Path, column: str = "DATA") -> tuple[float, float]:
-    """The direction in which the beam has been taken out of a column.
+def beam_reference(ms: Path) -> tuple[float, float]:
+    """The direction in which the beam has been taken out of DATA.
 
     LOFAR_APPLIED_BEAM_DIR of the column where a beam was applied, else the field's
     REFERENCE_DIR (never PHASE_DIR, which follows a phase shift).
@@ -109,7 +109,7 @@ def beam_reference(ms: Path, column: str = "DATA") -> tuple[float, float]:
     import casacore.tables as ct
 
     with ct.table(str(ms), ack=False) as main:
-        keywords = main.getcolkeywords(column) if column in main.colnames() else {}
+        keywords = main.getcolkeywords("DATA") if "DATA" in main.colnames() else {}
         field_id = int(main.getcell("FIELD_ID", 0)) if main.nrows() else 0
     mode = str(keywords.get("LOFAR_APPLIED_BEAM_MODE", "None")).lower()
     applied = keywords.get("LOFAR_APPLIED_BEAM_DIR")
@@ -124,7 +124,6 @@ def primary_beam(
     mss: Sequence[Path],
     grid: SkyGrid,
     *,
-    column: str = "DATA",
     weights: ImageWeights | None = None,
     sampling: BeamSampling | None = None,
 ) -> PrimaryBeam:
@@ -137,8 +136,6 @@ def primary_beam(
         centre (no shifted facet data).
     grid : SkyGrid
         The mosaic's pixels.
-    column : str
-        The data column whose keywords tell the direction of the beam's correction.
     weights, sampling : optional
 
     Raises
@@ -155,7 +152,7 @@ def primary_beam(
     telescopes: dict[Path, tuple[Any, tuple[float, float]]] = {}
     for ms, sample in samples:
         if ms not in telescopes:
-            telescopes = {ms: (_telescope(ms), beam_reference(ms, column))}
+            telescopes = {ms: (_telescope(ms), beam_reference(ms))}
         telescope, reference = telescopes[ms]
         jones, alive = _differential_jones(telescope, coarse, reference, sample)
         image_weights = sample.weights * density.factor(sample.uv_lambda) * np.outer(alive, alive)

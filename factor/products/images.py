@@ -22,6 +22,11 @@ MAD_TO_SIGMA = 1.4826
 
 #: Pixels that tell the noise: several lie in each beam, more of them tell nothing new.
 _NOISE_SAMPLES = 500_000
+#: How often sources are left out of it, at most.
+_CLIPPINGS = 5
+
+#: Restoring beams narrower than so many pixels are wrongly fitted.
+_FEWEST_PIXELS = 2.0
 
 
 @dataclass(frozen=True)
@@ -253,7 +258,7 @@ def write_image(path: Path, data: NDArray[Any], header: Header, table: Any = Non
         hdus.writeto(draft, output_verify="fix")
 
 
-def image_noise(data: NDArray[Any], iterations: int = 5) -> float:
+def image_noise(data: NDArray[Any]) -> float:
     """Noise of an image: 1.4826 x MAD, sources beyond 5 sigma left out, blanks ignored.
 
     Larger images than two million pixels are sampled. 0 when there is no finite pixel.
@@ -262,7 +267,7 @@ def image_noise(data: NDArray[Any], iterations: int = 5) -> float:
     values = data[::step, ::step] if data.ndim == 2 else data
     values = values[np.isfinite(values)]
     noise = 0.0
-    for _ in range(iterations):
+    for _ in range(_CLIPPINGS):
         if values.size == 0:
             return 0.0
         middle = np.median(values)
@@ -321,7 +326,7 @@ def crop(image: Image, ra_deg: float, dec_deg: float, width_deg: float) -> Image
     return replace(image, data=image.data[y0:y1, x0:x1], header=header, wcs=wcs)
 
 
-def check_image(path: Path, *, restored: bool = True, min_beam_pixels: float = 2.0) -> Image:
+def check_image(path: Path, *, restored: bool = True) -> Image:
     """Read an image that a tool has just made and refuse it when it can't be right.
 
     Images in which nothing was cleaned are not restored, and have no beam.
@@ -330,7 +335,7 @@ def check_image(path: Path, *, restored: bool = True, min_beam_pixels: float = 2
     ------
     FactorError
         For a missing or broken file, an image without a finite or non-zero pixel, and a
-        restoring beam narrower than `min_beam_pixels` pixels: the fit fails when pixels are
+        restoring beam narrower than two pixels: the fit fails when pixels are
         too large, and every flux measured with such a beam is wrong.
     """
     image = read_image(path)
@@ -342,10 +347,10 @@ def check_image(path: Path, *, restored: bool = True, min_beam_pixels: float = 2
     if not restored:
         return image
     pixels = image.restoring_beam.bmaj_deg / image.cellsize_deg
-    if pixels < min_beam_pixels:
+    if pixels < _FEWEST_PIXELS:
         raise FactorError(
             f"{path}: restoring beam of {image.restoring_beam.bmaj_deg * 3600:.2f} arcsec is only "
-            f"{pixels:.2f} pixels wide, at least {min_beam_pixels:g} are needed",
+            f"{pixels:.2f} pixels wide, at least {_FEWEST_PIXELS:g} are needed",
             "make the pixels smaller (selfcal_cellsize_arcsec, facet_cellsize_arcsec)",
         )
     return image

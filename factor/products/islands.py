@@ -21,7 +21,7 @@ PEAK_SIGMA = 5.0
 RIM_SIGMA = 3.0
 
 
-def find_islands(image: Path, threads: int = 1) -> NDArray[np.bool_]:
+def find_islands(image: Path) -> NDArray[np.bool_]:
     """Pixels of an image that belong to islands of emission, shape (ny, nx)."""
     import bdsf
 
@@ -32,7 +32,7 @@ def find_islands(image: Path, threads: int = 1) -> NDArray[np.bool_]:
         thresh_isl=RIM_SIGMA,
         mean_map="zero",
         stop_at="isl",
-        ncores=threads,
+        ncores=1,
         quiet=True,
     )
     # Number of the island of each pixel, -1 for none; PyBDSF's axes are x, y.

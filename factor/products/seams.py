@@ -14,6 +14,8 @@ from factor.products.resample import sample_image
 
 #: A step of more than this part of the noise can be seen.
 SEAM_LIMIT_SIGMA = 0.3
+#: Shorter edges are left out, in beams: there the mean is noise.
+FEWEST_BEAMS = 20.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def summarise_seams(seams: Sequence[Seam], noise_jy: float) -> SeamSummary:
     return SeamSummary(len(seams), float(np.median(steps)), float(steps.max()), (worst.first, worst.second))
 
 
-def seam_statistics(mosaic: Mosaic, min_length_beams: float = 20.0) -> list[Seam]:
+def seam_statistics(mosaic: Mosaic) -> list[Seam]:
     """Steps between neighbouring facets: both images along their common edge.
 
     Divide `Seam.difference_jy` by the mosaic's noise.
@@ -69,8 +71,6 @@ def seam_statistics(mosaic: Mosaic, min_length_beams: float = 20.0) -> list[Seam
     ----------
     mosaic : Mosaic
         The facets' images must still be there; they reach beyond their polygons.
-    min_length_beams : float
-        Shorter edges are left out: there the mean is noise.
     """
     seams = []
     beam_pixels = mosaic.beam.bmaj_deg / mosaic.grid.cellsize_deg
@@ -78,7 +78,7 @@ def seam_statistics(mosaic: Mosaic, min_length_beams: float = 20.0) -> list[Seam
     for (first, second), (x, y) in _edges(mosaic.facet_map).items():
         length = float(np.hypot(np.ptp(x), np.ptp(y))) / beam_pixels
         paths = [mosaic.facets[i - 1].path for i in (first, second)]
-        if length < min_length_beams or None in paths:
+        if length < FEWEST_BEAMS or None in paths:
             continue
         values = []
         for i, path in zip((first, second), paths, strict=True):

@@ -71,14 +71,12 @@ class Components:
         return len(self.name)
 
 
-def point_components(
-    ra_deg: Floats, dec_deg: Floats, flux_jy: Floats, freq_hz: float, *, root: str = "s"
-) -> Components:
-    """Point sources with a flat spectrum, named ``<root>0``, ``<root>1``, ..."""
+def point_components(ra_deg: Floats, dec_deg: Floats, flux_jy: Floats, freq_hz: float) -> Components:
+    """Point sources with a flat spectrum, named ``s0``, ``s1``, ..."""
     n = len(ra_deg)
     zeros = np.zeros(n)
     return Components(
-        name=np.array([f"{root}{k}" for k in range(n)], dtype=np.str_),
+        name=np.array([f"s{k}" for k in range(n)], dtype=np.str_),
         patch=np.full(n, ""),
         type=np.full(n, "POINT"),
         ra_deg=np.asarray(ra_deg, dtype=float),

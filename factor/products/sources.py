@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from factor.directions.geometry import (
 from factor.directions.model import Direction, Facet, Source
 from factor.products.skymodel import Bools, Components, concatenate, flux_at, select
 
+Values = TypeVar("Values", Ints, Bools)
+
 #: Components of one source at the initial models' resolution lie closer than this.
 SOURCE_FWHM_ARCSEC = 60.0
 
@@ -31,16 +34,8 @@ _BULK_FRACTION = 0.95
 _COMPACT_FRACTION = 0.9
 
 
-def group_sources(
-    components: Components, fwhm_arcsec: float = SOURCE_FWHM_ARCSEC
-) -> tuple[Ints, list[Source]]:
-    """Group components into sources: discs of a diameter of ``fwhm_arcsec`` that overlap.
-
-    Parameters
-    ----------
-    components : Components
-    fwhm_arcsec : float
-        Components with gaps shorter than this (from rim to rim) belong to one source.
+def group_sources(components: Components) -> tuple[Ints, list[Source]]:
+    """Group components into sources: discs of a diameter of `SOURCE_FWHM_ARCSEC` that overlap.
 
     Returns
     -------
@@ -50,7 +45,7 @@ def group_sources(
         The brightest first, named ``facet_patch_<index>``. The flux is the sum over all
         components given: that of one band only if one band's model was given.
     """
-    labels = linked(components, fwhm_arcsec)
+    labels = linked(components, SOURCE_FWHM_ARCSEC)
     if not len(labels):
         return labels, []
     flux = np.bincount(labels, components.flux_jy)
@@ -75,7 +70,7 @@ def sources_from_patches(components: Components) -> tuple[Ints, list[Source]]:
 
 
 def linked(components: Components, fwhm_arcsec: float) -> Ints:
-    """Labels of components that make up one source, as in `group_sources`, in no special order."""
+    """Labels of components with gaps, from rim to rim, shorter than a width, in no special order."""
     return friends_of_friends(
         components.ra_deg,
         components.dec_deg,
@@ -142,13 +137,7 @@ def _extent_arcmin(components: Components, members: Ints) -> float:
     return float(pdist(hull).max())
 
 
-def assign_sources(
-    models: Mapping[str, Components],
-    facets: Sequence[Facet],
-    fwhm_arcsec: float = SOURCE_FWHM_ARCSEC,
-    *,
-    by_patch: bool = False,
-) -> dict[str, Ints]:
+def assign_sources(models: Mapping[str, Components], facets: Sequence[Facet]) -> dict[str, Ints]:
     """The facet that each component of some models belongs to.
 
     Sources, not components, belong to facets: a source is made of the components of all
@@ -160,11 +149,6 @@ def assign_sources(
     models : mapping of str to Components
         The model of each band.
     facets : sequence of Facet
-    fwhm_arcsec : float
-        As in `group_sources`.
-    by_patch : bool
-        Keep the models' own patches together as well: only for models whose patches are
-        single sources.
 
     Returns
     -------
@@ -172,39 +156,21 @@ def assign_sources(
         For each model, the index into ``facets`` of each component, or -1 for outside all.
     """
     union = concatenate(list(models.values()))
-    labels = linked(union, fwhm_arcsec)
-    if by_patch and len(labels):
-        labels = _join_patches(labels, [m.patch for m in models.values()])
+    labels = linked(union, SOURCE_FWHM_ARCSEC)
     owner = np.zeros(0, dtype=np.int64)
     if len(labels):
         owner = facet_of(facets, *_centres(union, labels))[labels]
+    return _by_model(models, owner)
+
+
+def _by_model(models: Mapping[str, Components], values: Values) -> dict[str, Values]:
+    """Values of all components, one model after the other, by model."""
     ends = np.cumsum([len(model) for model in models.values()])
-    parts = np.split(owner, ends[:-1]) if len(models) else []
-    return dict(zip(models, parts, strict=True))
-
-
-def _join_patches(labels: Ints, patches: Sequence[np.ndarray]) -> Ints:
-    """Labels in which the components of one patch of one model share one label."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    keys = np.concatenate([np.char.add(f"{k}/", patch) for k, patch in enumerate(patches)])
-    named = np.concatenate([patch != "" for patch in patches])
-    _, patch_labels = np.unique(keys, return_inverse=True)
-    groups = int(labels.max()) + 1
-    rows, columns = labels[named], groups + patch_labels.reshape(-1)[named]
-    size = groups + int(patch_labels.max()) + 1
-    links = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
-    _, joined = connected_components(links, directed=False)
-    _, compact = np.unique(joined[labels], return_inverse=True)
-    return np.asarray(compact.reshape(-1), dtype=np.int64)
+    return dict(zip(models, np.split(values, ends[:-1]) if models else [], strict=True))
 
 
 def calibrator_components(
-    models: Mapping[str, Components],
-    direction: Direction,
-    cal_size_deg: float | None = None,
-    fwhm_arcsec: float = SOURCE_FWHM_ARCSEC,
+    models: Mapping[str, Components], direction: Direction, cal_size_deg: float | None = None
 ) -> dict[str, Bools]:
     """The components of a facet that belong to its calibrator.
 
@@ -215,8 +181,6 @@ def calibrator_components(
     direction : Direction
     cal_size_deg : float, optional
         Side of the calibrator's box around the direction (default: the direction's own).
-    fwhm_arcsec : float
-        As in `group_sources`.
 
     Returns
     -------
@@ -228,14 +192,12 @@ def calibrator_components(
     if not size:
         raise ValueError(f"the size of calibrator '{direction.name}' is not known")
     union = concatenate(list(models.values()))
-    labels = linked(union, fwhm_arcsec)
+    labels = linked(union, SOURCE_FWHM_ARCSEC)
     inside = np.zeros(len(union), dtype=np.bool_)
     if len(labels):
         x, y = to_plane(*_centres(union, labels), (direction.ra_deg, direction.dec_deg))
         inside = (np.maximum(np.abs(x), np.abs(y)) <= size / 2)[labels]
-    ends = np.cumsum([len(model) for model in models.values()])
-    parts = np.split(inside, ends[:-1]) if len(models) else []
-    return dict(zip(models, parts, strict=True))
+    return _by_model(models, inside)
 
 
 def collapse_compact(components: Components, beam_arcsec: float) -> Components:

@@ -232,8 +232,8 @@ class DP3Run:
     compress: bool = False
 
 
-def dp3_command(tools: Tools, run: DP3Run, threads: int = 1) -> Command:
-    """The command of a DP3 run.
+def dp3_command(tools: Tools, run: DP3Run) -> Command:
+    """The command of a DP3 run, with one thread: runs go side by side.
 
     Parameters
     ----------
@@ -241,8 +241,6 @@ def dp3_command(tools: Tools, run: DP3Run, threads: int = 1) -> Command:
         The programs found.
     run : DP3Run
         Inputs, steps and outputs.
-    threads : int
-        Threads that it may use.
     """
     names = [f"s{i}" for i in range(len(run.steps))]
     options: dict[str, object] = {
@@ -269,7 +267,7 @@ def dp3_command(tools: Tools, run: DP3Run, threads: int = 1) -> Command:
     return Command(
         tool="DP3",
         argv=(str(tools.dp3), *_arguments(options)),
-        resources=(f"numthreads={threads}",),
+        resources=("numthreads=1",),
         environment=tools.environment,
         outputs=outputs,
     )

@@ -114,14 +114,6 @@ def test_all_facets_together_have_all_sources() -> None:
     assert set(owners[np.hypot(x, y) > 5800]) == {-1}
 
 
-def test_patches_can_be_kept_whole() -> None:
-    """Components of one patch go together when asked, however far apart."""
-    model = replace(_model([-600, 900], [0, 0], [1.0, 1.0]), patch=np.array(["p", "p"]))
-    facets = _two_facets()
-    assert assign_sources({"b": model}, facets)["b"].tolist() == [0, 1]
-    assert assign_sources({"b": model}, facets, by_patch=True)["b"].tolist() == [1, 1]
-
-
 def test_patch_facets_get_what_is_left() -> None:
     """A square that reaches into the ellipse takes nothing from the facets there."""
     ra, dec = to_sky([0.0, 1.55], [0.0, 0.0], CENTRE)

@@ -143,7 +143,7 @@ def _lookup() -> Any:
     return (colormaps[_COLOURS](np.arange(256))[:, :3] * 255).astype(np.uint8)
 
 
-def scale_stops(count: int = 12) -> list[str]:
+def scale_stops() -> list[str]:
     """Colours of the scale from its lower to its upper end, as CSS has them."""
-    chosen = _lookup()[np.linspace(0, 255, count).astype(int)]
+    chosen = _lookup()[np.linspace(0, 255, 12).astype(int)]
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in chosen]

@@ -18,13 +18,12 @@ from factor.workspace import run_order
 _OPEN = 3
 
 
-def table(head: Sequence[Content], rows: Sequence[Sequence[Content]], class_: str = "") -> Markup:
+def table(head: Sequence[Content], rows: Sequence[Sequence[Content]]) -> Markup:
     """A table, in a box that scrolls sideways where it is too wide."""
     inner = element(
         "table",
         element("thead", element("tr", *(element("th", cell, scope="col") for cell in head))),
         element("tbody", *(element("tr", *(_cell(cell) for cell in row)) for row in rows)),
-        class_=class_ or None,
     )
     return element("div", inner, class_="scroll", tabindex=0, role="region", aria_label=f"Table: {head[0]}")
 
@@ -44,9 +43,9 @@ def state_badge(direction: Direction) -> Markup:
     return badge(f"{mark(direction)}\u00a0{standing(direction)}", state_class(direction))
 
 
-def command(text: str, label: str = "command") -> Markup:
+def command(text: str) -> Markup:
     """A command to paste."""
-    return element("pre", text, class_="command", tabindex=0, aria_label=label)
+    return element("pre", text, class_="command", tabindex=0, aria_label="command")
 
 
 def head(progress: Progress, now: float) -> Markup:

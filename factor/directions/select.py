@@ -101,9 +101,9 @@ def select_directions(
     log.info("choosing directions: %s", "; ".join(tried))
     groups.sort(key=lambda g: (-g.flux_jy, g.ra_deg, g.dec_deg))
     if limits.ndir_max is not None and 0 < limits.ndir_max < len(groups):
-        thin = _most_uniform if limits.minimize_nonuniformity else _brightest
         log.info("ndir_max: %d of these %d groups become directions", limits.ndir_max, len(groups))
-        groups = thin(groups, limits.ndir_max)
+        uniform = limits.minimize_nonuniformity
+        groups = _most_uniform(groups, limits.ndir_max) if uniform else groups[: limits.ndir_max]
     extended = [
         s
         for s in nearby
@@ -184,10 +184,6 @@ def _middle(members: Sequence[Source]) -> tuple[float, float]:
     x, y = to_plane([s.ra_deg for s in members], [s.dec_deg for s in members], about)
     ra, dec = to_sky((x.min() + x.max()) / 2, (y.min() + y.max()) / 2, about)
     return float(ra), float(dec)
-
-
-def _brightest(groups: Sequence[_Group], count: int) -> list[_Group]:
-    return list(groups[:count])
 
 
 def _most_uniform(groups: Sequence[_Group], count: int) -> list[_Group]:

@@ -266,12 +266,8 @@ def dp3_command(tools: Tools, run: DP3Run) -> Command:
     outputs = (*((run.msout,) if run.msout is not None else ()), *run.outputs)
     return Command(
         tool="DP3",
-        argv=(str(tools.dp3), *_arguments(options)),
+        argv=(str(tools.dp3), *(f"{key}={_text(value)}" for key, value in options.items())),
         resources=("numthreads=1",),
         environment=tools.environment,
         outputs=outputs,
     )
-
-
-def _arguments(options: dict[str, object]) -> Sequence[str]:
-    return [f"{key}={_text(value)}" for key, value in options.items()]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +119,12 @@ def _on_one_scale(
         except (OSError, ValueError):
             return Row(title, ())
     drawn = [
-        album.drawn(name, path.stem, f"{stamp(path)} {noise:.4g} {outline}", _drawing(path, noise, outline))
+        album.drawn(
+            name, path.stem, f"{stamp(path)} {noise:.4g} {outline}", partial(draw_image, path, noise, outline)
+        )
         for path, name in zip(paths, titles, strict=True)
     ]
     return Row(title, tuple(picture for picture in drawn if picture is not None), noise)
-
-
-def _drawing(path: Path, noise: float, outline: Vertices) -> Callable[[], Any]:
-    return lambda: draw_image(path, noise, outline)
 
 
 def _cycle_title(path: Path) -> str:

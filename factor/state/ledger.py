@@ -370,7 +370,7 @@ def _state(content: Mapping[str, Any]) -> _State:
 
 
 def _entries(content: Mapping[str, Any]) -> tuple[Subtraction, ...]:
-    return tuple(Subtraction(**entry) for entry in content["entries"])
+    return tuple(Subtraction(e["direction"], e["identity"], e["when"]) for e in content["entries"])
 
 
 def _blocks(n_rows: int, values_per_row: int) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -106,6 +106,11 @@ def _median(values: np.ndarray[Any, Any]) -> float:
     return float(np.median(values)) if values.size else math.nan
 
 
+def _median_of_known(values: Iterable[float]) -> float:
+    """The median of those that are known: a faint calibrator has no station that counts."""
+    return _median(np.array([value for value in values if math.isfinite(value)]))
+
+
 def calibrator_rows(findings: Findings) -> list[dict[str, Any]]:
     """One row per calibrated direction."""
     rows = []
@@ -192,7 +197,11 @@ def targets(report: Mapping[str, Any]) -> dict[str, bool | None]:
             if row["point"]
         ),
         "phase_error": _at_most(report["phase_error_rad"], PHASE_RAD),
-        "phase_error_each_direction": _all(_at_most(row["phase_error_rad"], PHASE_RAD) for row in rows),
+        "phase_error_each_direction": _all(
+            _at_most(row["phase_error_rad"], PHASE_RAD)
+            for row in rows
+            if math.isfinite(row["phase_error_rad"])
+        ),
         "runfactor_wall": _at_most(report["runfactor_wall_s"], RUNFACTOR_S),
         "quickstart_wall": _at_most(report["wall_s"], QUICKSTART_S),
         "own_share": _at_most(report["own_share"], OWN_SHARE),
@@ -235,8 +244,8 @@ def make_report(findings: Findings) -> dict[str, Any]:
         "n_flux_sources": int(findings.measures["factor"].flux_ratios().size),
         "n_position_sources": int(findings.measures["factor"].offsets_arcsec().size),
         "n_artefact_sources": findings.measures["factor"].n_artefact_sources,
-        "phase_error_rad": _median(np.array([phase.without_plane for phase in phases])),
-        "phase_error_with_plane_rad": _median(np.array([phase.with_plane for phase in phases])),
+        "phase_error_rad": _median_of_known(phase.without_plane for phase in phases),
+        "phase_error_with_plane_rad": _median_of_known(phase.with_plane for phase in phases),
         "phase_error_max_rad": max((phase.without_plane for phase in phases), default=math.nan),
         "wall_s": findings.wall_s,
         "runfactor_wall_s": cost.pop("wall_s"),

@@ -386,6 +386,15 @@ def test_scatter_near_calibrators_leaves_out_what_is_far() -> None:
     assert report["targets"]["flux_excess_scatter_near_calibrators"] is False
 
 
+def test_calibrators_without_a_station_that_counts_have_no_phase_error() -> None:
+    """The thermal error of a faint calibrator's phases says nothing of the calibration."""
+    one = findings()
+    faint = replace(one.calibrators[0], phase=phases.PhaseError(math.nan, math.nan, "CS001HBA0", 0))
+    report = results.make_report(replace(one, calibrators=[*one.calibrators, faint]))
+    assert report["phase_error_rad"] == pytest.approx(0.1)
+    assert report["targets"]["phase_error_each_direction"] is True
+
+
 def test_what_is_not_known_is_neither_reached_nor_missed() -> None:
     """Without notes about its cost a run gets no marks for it."""
     report = results.make_report(replace(findings(), cost=costs.Cost(), wall_s=math.nan))

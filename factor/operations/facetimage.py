@@ -27,7 +27,7 @@ from factor.operations.facet_imaging import (
     is_multiscale,
 )
 from factor.operations.flagging import data_flags, flag_settings
-from factor.operations.needs import image_needs, unaveraged_needs
+from factor.operations.needs import beam_needs, image_needs, unaveraged_needs
 from factor.operations.passes import (
     CorruptedModel,
     Extraction,
@@ -100,9 +100,11 @@ def restoring_beam(context: Context, field: Field, imaging: ImagingSet) -> Resto
         idg_mode=field.settings.imaging.idg,
         psf_only=True,
     )
+    flagged = bool(data_flags(field.settings))
+    context.require(beam_needs(field, options.size, flagged=flagged))
     mss = [file.path for chunk in field.observation.chunks for file in chunk.files]
     names: Sequence[Path | str] = [ms.name for ms in mss]
-    if data_flags(field.settings):
+    if flagged:
         mss = _flagged(context, field)
         names = mss
     context.run(image(context, options, mss, context.cpus, *names))

@@ -15,6 +15,7 @@ from factor.execution.context import Context
 from factor.execution.step import Call, Step, file_digest
 from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet
+from factor.operations.needs import mosaic_needs
 from factor.operations.references import references_of
 from factor.products.beam import ImageWeights, primary_beam
 from factor.products.checktable import read_summaries
@@ -139,10 +140,12 @@ def _join(
     """Make the mosaic's images; noise, frequency and seams."""
     centre = (field.observation.ra_deg, field.observation.dec_deg)
     prefix = context.products / "field."
+    grid = mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec)
+    context.require(mosaic_needs(grid, len(KINDS)))
     report, table = context.products / "field.mosaic.json", context.products / "field.provenance.txt"
     arguments = {
         "members": members,
-        "grid": mosaic_grid(centre, [m.vertices for m in members], imaging.cellsize_arcsec),
+        "grid": grid,
         "weights": ImageWeights(
             minuv_lambda=imaging.min_uv_lambda,
             robust=imaging.robust,

@@ -12,6 +12,7 @@ from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet, facet_averaging, selfcal_set
 from factor.operations.residuals import image_size
 from factor.operations.selfcal_plan import SelfcalPlan
+from factor.products.images import SkyGrid
 from factor.tuning.averaging import Averaging
 from factor.tuning.disk import PIXEL_BYTES, data_bytes, imaging_bytes
 from factor.tuning.images import facet_image_size, spectral_setup, spread
@@ -64,6 +65,17 @@ def unaveraged_needs(field: Field) -> Needs:
     """Of a facet's calibrated data at full resolution, from parts that are joined."""
     data = _data(field, Averaging(1, 1))
     return Needs(data, data)
+
+
+def beam_needs(field: Field, size: int, *, flagged: bool) -> Needs:
+    """Of the restoring beam: an image, and copies of the chunks where something is flagged in them."""
+    copies = _data(field, Averaging(1, 1)) if flagged else 0.0
+    return Needs(copies + imaging_bytes(size, size, 1), 0.0)
+
+
+def mosaic_needs(grid: SkyGrid, n_images: int) -> Needs:
+    """Of fieldmosaic: its images, and a picture of it."""
+    return Needs(0.0, grid.nx * grid.ny * PIXEL_BYTES * (n_images + 1))
 
 
 def _data(field: Field, averaging: Averaging, chunks: Sequence[Chunk] | None = None) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +24,11 @@ class Needs:
 def size_of(folder: Path) -> float:
     """Bytes on disk of all that is in a folder now."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_blocks * 512
-        except OSError:  # it was deleted just now
-            continue
+    # What tools delete meanwhile is passed over, folders as well as files.
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):
+                total += Path(place, name).lstat().st_blocks * 512
     return float(total)
 
 

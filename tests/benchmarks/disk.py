@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
@@ -60,12 +61,11 @@ def kind(path: Path, work: Path) -> str:
 def sizes(work: Path) -> Counter[str]:
     """Bytes on disk by kind."""
     found: Counter[str] = Counter()
-    for path in work.rglob("*"):
-        try:
-            stat = path.lstat()
-        except OSError:
-            continue
-        found[kind(path, work)] += stat.st_blocks * 512
+    for place, _, files in os.walk(work):
+        for name in files:
+            path = Path(place, name)
+            with suppress(OSError):
+                found[kind(path, work)] += path.lstat().st_blocks * 512
     return found
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from factor.errors import NoRoomError
-from factor.execution.room import Room
+from factor.execution.room import Room, size_of
 
 GB = 1e9
 
@@ -35,6 +35,22 @@ def test_what_runs_beside_it_counts(tmp_path: Path) -> None:
         room.claim("b", {tmp_path / "b": 7 * GB})
     room.give_back(tmp_path / "a")
     room.claim("b", {tmp_path / "b": 7 * GB})
+
+
+def test_what_is_deleted_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other operations work on in their folders while these are looked at."""
+    for name in ("one", "two"):
+        (tmp_path / name / "a.ms").mkdir(parents=True)
+        (tmp_path / name / "a.ms/table").write_bytes(b"x" * 10_000)
+    lstat = Path.lstat
+
+    def delete_all(path: Path) -> object:
+        shutil.rmtree(tmp_path / "one", ignore_errors=True)
+        shutil.rmtree(tmp_path / "two", ignore_errors=True)
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", delete_all)
+    assert size_of(tmp_path) == 0.0
 
 
 def test_what_is_there_counts(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from factor.operations.selfcal_plan import FIRST, Attempt, make_plan
 from factor.products.clean_models import effective_flux
 from factor.products.skymodel import Components
 from factor.products.solutions import SLOW_AMPLITUDE
-from factor.products.verdict import Verdict, judge, residual_values
+from factor.products.verdict import Verdict, judge, moved_values, residual_values
 
 log = logging.getLogger("factor.facetselfcal")
 
@@ -94,6 +94,7 @@ def run(
     change = change_of(field, facet, context.products)
     values = gather(outcome, solutions, new_model)
     values |= residual_values(*look_at_residuals(context, field, facet, change))
+    values |= moved_values(values)
     verdict = judge(values, field.settings.verdict, skip=field.settings.calibration.skip_selfcal_check)
     _tell(facet, verdict, values["thermal_noise_jy"])
     return {

@@ -169,10 +169,14 @@ _VERDICT = Section("verdict", "verdict",
     Option("max_facet_residual_rise", Kind.FLOAT, 1.02,
            "Noise within the facet in the residual image of the middle band after the new "
            "model is subtracted, over that before.", above=0),
+    Option("max_moved_residual_rise", Kind.FLOAT, 0.98,
+           "The same where the new model differs much from the initial one: where the calibrator "
+           "has moved by more than 0.05 beams, the facet's sources by more than 2 arcsec, or its "
+           "flux changed by a factor above 1.5. That must make the residual better.", above=0),
     Option("max_field_noise_rise", Kind.FLOAT, 1.01,
-           "The same for the noise of the whole field.", above=0),
+           "Noise of the whole field in these images, likewise.", above=0),
     Option("max_field_peak_rise", Kind.FLOAT, 2.0,
-           "The same for the brightest pixel of the whole field.", above=0),
+           "Brightest pixel of the whole field in these images, likewise.", above=0),
 ))
 
 _IMAGING = Section("imaging", "imaging", "Images of calibrators, facets and field.", (

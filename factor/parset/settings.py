@@ -76,6 +76,7 @@ class VerdictSettings:
     max_gain_scatter: float
     max_bad_stations: float
     max_facet_residual_rise: float
+    max_moved_residual_rise: float
     max_field_noise_rise: float
     max_field_peak_rise: float
 

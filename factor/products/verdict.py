@@ -49,6 +49,9 @@ CRITERIA: Mapping[str, Criterion] = {
     "facet_residual_rise": Criterion(
         "rise of the facet's residual", "max_facet_residual_rise", "",
         "the new model fits the facet worse than the initial one", _AFTER),
+    "moved_residual_rise": Criterion(
+        "rise of the residual of a facet that has changed much", "max_moved_residual_rise", "",
+        "the model has moved, or another flux, and fits no better for it", _AFTER),
     "field_noise_rise": Criterion(
         "rise of the field's noise", "max_field_noise_rise", "",
         "the subtraction made the whole field noisier", _AFTER),
@@ -92,6 +95,9 @@ CRITERIA: Mapping[str, Criterion] = {
         "fraction of bad stations", "max_bad_stations", "",
         "too many stations have no solutions, or random ones", _PHASES),
 }  # fmt: skip
+
+#: Changes beyond which the facet's residual must get better; half of what passes at all.
+LARGE_CHANGES = {"flux_change": 1.5, "position_shift_beams": 0.05, "source_shift_arcsec": 2.0}
 
 
 @dataclass(frozen=True)
@@ -228,6 +234,12 @@ def residual_values(before: Residual, after: Residual) -> dict[str, float]:
         "facet_residual_rise": after.facet_noise_jy / before.facet_noise_jy,
         "field_noise_rise": after.field_noise_jy / before.field_noise_jy,
     }
+
+
+def moved_values(values: Mapping[str, float]) -> dict[str, float]:
+    """The rise of the facet's residual once more, where flux or positions have changed much."""
+    moved = any(not values[key] <= large for key, large in LARGE_CHANGES.items() if key in values)
+    return {"moved_residual_rise": values["facet_residual_rise"]} if moved else {}
 
 
 def judge(values: Mapping[str, float], limits: VerdictSettings, *, skip: bool) -> Verdict:

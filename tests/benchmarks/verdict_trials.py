@@ -40,6 +40,8 @@ exit_on_selfcal_failure = False
 selfcal_cellsize_arcsec = 2.5
 wsclean_image_padding = 1.2
 make_mosaic = False
+facet_cellsize_arcsec = 6
+facet_taper_arcsec = 25
 [directions]
 directions_file = {directions}
 ndir_process = {number}
@@ -56,7 +58,7 @@ HEADER = (
 ROW = "{name} {position} empty empty 512 0 0 LD empty empty empty False 0.05 0\n"
 
 #: Apparent flux density from which sources are directions, and those of the trials' calibrators, Jy.
-DIRECTION_JY, USUAL_JY, WEAK_JY, FAINT_JY = 0.35, 0.8, 0.28, 0.06
+DIRECTION_JY, USUAL_JY, WEAK_JY = 0.35, 0.8, 0.28
 #: Sources with a neighbour within this distance serve no trial, degrees.
 ALONE_DEG = 0.15
 
@@ -230,22 +232,20 @@ def _wrong(change: Callable[[list[str]], None]) -> Callable[[Trial], None]:
     return spoil
 
 
-def faint(trial: Trial) -> None:
-    """A calibrator of 0.06 Jy; with the second attempt, and all that follows."""
-    trial.options = ()
-    trial.calibrate(FAINT_JY)
+def _add_source(trial: Trial, place: tuple[float, float], columns: tuple[str, str, str]) -> None:
+    """A source with the ionosphere of another one, subtracted like all others.
 
-
-def beside(trial: Trial) -> None:
-    """A calibrator of 0.28 Jy, 8' from one of 15 Jy with an ionosphere of its own."""
-    trial.calibrate(WEAK_JY)
-    weak = trial.calibrator
-    place = f"{hms(weak['ra_deg'])}, {dms(weak['dec_deg'] + 8.0 / 60.0)}"
-    (seen_as, *_) = (s["name"] for s in trial.sources if 0.3 < distance_deg(s, weak) < 1.0)
-    line = f"bright{{n}},POINT,{{patch}},{place},15.0,[-0.7],false,144000000,,,\n"
-    source = trial.data.parent / "bright.skymodel"
+    The place is in degrees; the columns are its type, what follows its place up to the reference
+    frequency, and its patch.
+    """
+    kind, numbers, patch = columns
+    where = {"ra_deg": place[0], "dec_deg": place[1]}
+    (seen_as, *_) = (s["name"] for s in trial.sources if 0.3 < distance_deg(s, where) < 1.0)
+    sky = f"{hms(place[0])}, {dms(place[1])}"
+    line = f"{patch}{{n}},{kind},{{patch}},{sky},{numbers}\n"
+    source = trial.data.parent / f"{patch}.skymodel"
     header = trial.models[0].read_text().splitlines()[0] + "\n"
-    source.write_text(f"{header}, , {seen_as}, {place}\n" + line.format(n=0, patch=seen_as))
+    source.write_text(f"{header}, , {seen_as}, {sky}\n" + line.format(n=0, patch=seen_as))
     for ms in trial.sets:
         trial.dp3(
             ms, "steps=[a,b]", "a.type=h5parmpredict", f"a.sourcedb={source}", "a.operation=add",
@@ -255,7 +255,30 @@ def beside(trial: Trial) -> None:
             "b.type=predict", f"b.sourcedb={source}", "b.operation=subtract",
         )  # fmt: skip
         with ms.with_suffix(".merge").open("a") as model:
-            model.write(f", , Patch_bright, {place}\n" + line.format(n=1, patch="Patch_bright"))
+            model.write(f", , {patch}, {sky}\n" + line.format(n=1, patch=patch))
+
+
+def beside(trial: Trial) -> None:
+    """A calibrator of 0.28 Jy, 8' from one of 15 Jy with an ionosphere of its own."""
+    trial.calibrate(WEAK_JY)
+    place = (trial.calibrator["ra_deg"], trial.calibrator["dec_deg"] + 8.0 / 60.0)
+    _add_source(trial, place, ("POINT", "15.0,[-0.7],false,144000000,,,", "Patch_bright"))
+
+
+def _new_calibrator(kind: str, flux_jy: float, shape: str) -> Callable[[Trial], None]:
+    """A calibrator that is added 12' from the usual one; with the second attempt, and all that follows."""
+
+    def spoil(trial: Trial) -> None:
+        trial.options = ()
+        place = (trial.calibrator["ra_deg"], trial.calibrator["dec_deg"] + 12.0 / 60.0)
+        columns = (kind, f"{flux_jy},[-0.7],false,144000000,{shape}", "Patch_new")
+        _add_source(trial, place, columns)
+        trial.calibrator = {
+            "name": "new", "ra_deg": place[0], "dec_deg": place[1], "apparent_flux_jy": [flux_jy],
+        }  # fmt: skip
+        trial.directions = [trial.calibrator, *trial.directions[1:]]
+
+    return spoil
 
 
 def _mad(gain: Callable[[np.random.Generator, tuple[int, int]], np.ndarray], station: int = 5
@@ -306,7 +329,8 @@ def _deaf(_: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 TRIALS: dict[str, Callable[[Trial], None]] = {
     "good": good,
-    "faint": faint,
+    "faint": _new_calibrator("POINT", 0.05, ",,"),
+    "resolved": _new_calibrator("GAUSSIAN", 0.18, "30,15,40"),
     "beside": beside,
     "random_phases": _mad(_random_phases),
     "random_phases_reference": _mad(_random_phases, station=0),

@@ -10,7 +10,7 @@ import pytest
 
 from factor.parset.schema import SECTIONS
 from factor.parset.settings import VerdictSettings
-from factor.products.verdict import CRITERIA, Residual, Verdict, judge, residual_values
+from factor.products.verdict import CRITERIA, Residual, Verdict, judge, moved_values, residual_values
 
 (SECTION,) = (section for section in SECTIONS if section.name == "verdict")
 LIMITS = VerdictSettings(**{option.attribute: option.default for option in SECTION.options})
@@ -21,7 +21,7 @@ GOOD = {
     "peak_fall": 0.95, "dynamic_range_fall": 0.96, "divergence": 1.01, "flux_change": 1.2,
     "position_shift_beams": 0.05, "source_shift_arcsec": 1.3, "noise_over_expected": 1.7,
     "facet_noise_over_expected": 1.7, "flagged": 0.01, "phase_scatter_rad": 0.2, "gain_scatter": 0.03,
-    "bad_stations": 0.0,
+    "bad_stations": 0.0, "moved_residual_rise": 0.97,
 }  # fmt: skip
 
 
@@ -95,3 +95,22 @@ def test_residuals() -> None:
     assert residual_values(before, after) == pytest.approx(
         {"field_peak_rise": 0.5, "facet_residual_rise": 1.5, "field_noise_rise": 0.9}
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("flux_change", 1.6), ("position_shift_beams", 0.08), ("source_shift_arcsec", math.nan)],
+)
+def test_a_large_change_must_make_the_residual_better(key: str, value: float) -> None:
+    """A faint calibrator that moves, and leaves the residual as it was, would drag its facet along."""
+    still = {"facet_residual_rise": 1.0, "flux_change": 1.2, "position_shift_beams": 0.04}
+    assert moved_values(still) == {}
+    moved = moved_values({**still, key: value})
+    assert [check.key for check in judge(moved, LIMITS, skip=False).failures] == ["moved_residual_rise"]
+    better = moved_values({**still, key: value, "facet_residual_rise": 0.9})
+    assert judge(better, LIMITS, skip=False).good
+
+
+def test_a_peeled_source_has_not_moved() -> None:
+    """Its model is given."""
+    assert moved_values({"facet_residual_rise": 1.0}) == {}

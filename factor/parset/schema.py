@@ -170,9 +170,9 @@ _VERDICT = Section("verdict", "verdict",
            "Noise within the facet in the residual image of the middle band after the new "
            "model is subtracted, over that before.", above=0),
     Option("max_moved_residual_rise", Kind.FLOAT, 0.98,
-           "The same where the new model differs much from the initial one: where the calibrator "
-           "has moved by more than 0.05 beams, the facet's sources by more than 2 arcsec, or its "
-           "flux changed by a factor above 1.5. That must make the residual better.", above=0),
+           "The same where the facet's sources have moved by more than 2 arcsec, or the "
+           "calibrator's flux has changed by a factor above 1.5: that must make the residual "
+           "better.", above=0),
     Option("max_field_noise_rise", Kind.FLOAT, 1.01,
            "Noise of the whole field in these images, likewise.", above=0),
     Option("max_field_peak_rise", Kind.FLOAT, 2.0,

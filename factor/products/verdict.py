@@ -97,7 +97,7 @@ CRITERIA: Mapping[str, Criterion] = {
 }  # fmt: skip
 
 #: Changes beyond which the facet's residual must get better; half of what passes at all.
-LARGE_CHANGES = {"flux_change": 1.5, "position_shift_beams": 0.05, "source_shift_arcsec": 2.0}
+LARGE_CHANGES = {"flux_change": 1.5, "source_shift_arcsec": 2.0}
 
 
 @dataclass(frozen=True)

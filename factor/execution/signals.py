@@ -18,7 +18,9 @@ def stop_on_signals() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
-        signal.signal(number, signal.SIG_IGN)
+        # Another one, of whichever kind, would end the waiting for what is still being noted.
+        for one in previous:
+            signal.signal(one, signal.SIG_IGN)
         runner.stop_all()
         raise Interrupted(
             f"stopped by {signal.Signals(number).name}; what is done is kept",

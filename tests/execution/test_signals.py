@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from factor.errors import Interrupted
+from factor.execution.signals import stop_on_signals
+from factor.tools import runner
+
 CODE = """
 import sys
 from pathlib import Path
@@ -68,3 +72,22 @@ def test_a_signal_ends_tools_and_tells_how_to_go_on(tmp_path: Path, name: str) -
     for note in notes:
         assert not Path(f"/proc/{note.read_text().strip()}").exists()
     assert not list((tmp_path / "work").rglob("scratch/out"))
+
+
+def test_another_signal_does_not_disturb_the_end() -> None:
+    """Ctrl-C and then SIGTERM: what is still being noted is waited for, and the lock held so long."""
+    ended = []
+
+    def interrupted() -> None:
+        with stop_on_signals():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.raise_signal(signal.SIGTERM)
+                ended.append("well")
+
+    with pytest.raises(Interrupted, match="SIGINT"):
+        interrupted()
+    runner.reset()
+    assert ended == ["well"]
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_IGN

@@ -19,6 +19,8 @@ import sys
 import zlib
 from pathlib import Path
 
+TOLD = "RuntimeError: it was told to fail\n"
+
 
 def outputs_of(arguments: list[str]) -> list[str]:
     """The names of what a command writes."""
@@ -77,14 +79,29 @@ def noted(path: Path, key: str) -> bool:
     return False
 
 
+def key_of(arguments: list[str]) -> str:
+    """What a command is known by: the names of its outputs."""
+    return " ".join(Path(output).name for output in outputs_of(arguments))
+
+
+def is_to_fail(folder: Path, key: str) -> bool:
+    """Whether this command is to fail."""
+    failing = folder / "fail"
+    return failing.exists() and failing.read_text().strip() in key
+
+
+def note(folder: Path, key: str) -> None:
+    """Note a command that came to its end."""
+    with (folder / "journal").open("a") as stream:
+        stream.write(key + "\n")
+
+
 def main() -> int:
     """Do, or die."""
     folder, tool = Path(os.environ["FAKE_TOOLS"]), Path(sys.argv[0]).name
-    outputs = outputs_of(sys.argv[1:])
-    key = " ".join(Path(output).name for output in outputs)
-    failing = folder / "fail"
-    if failing.exists() and failing.read_text().strip() in key:
-        sys.stderr.write("RuntimeError: it was told to fail\n")
+    outputs, key = outputs_of(sys.argv[1:]), key_of(sys.argv[1:])
+    if is_to_fail(folder, key):
+        sys.stderr.write(TOLD)
         return 1
     if (folder / "crash").exists() and not noted(folder / "crashed", key):
         half(outputs, tool)
@@ -101,8 +118,7 @@ def main() -> int:
     if moment == 2:
         kill_factor()
     if answer["status"] == 0:
-        with (folder / "journal").open("a") as stream:
-            stream.write(key + "\n")
+        note(folder, key)
     return int(str(answer["status"]))
 
 

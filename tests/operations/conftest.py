@@ -12,13 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from astropy.coordinates import Angle
 
 from factor.tools.environment import prepare
-from tests.fakes import client
+from tests.fakes import client, inside
 from tests.fakes.observation import make_observation, write_parset
 from tests.fakes.server import fake_tools
 
 prepare()
+
+#: Loaded once, for all processes that are forked later: most of what a run costs that has little to do.
+PRELOADED = (
+    "astropy.nddata", "astropy.wcs", "dask.array", "factor.cli.runfactor", "factor.process",
+    "factor.products.beam", "factor.products.solutions", "lsmtool", "lsmtool.operations", "matplotlib.pyplot",
+    "reproject", "scipy.interpolate", "scipy.ndimage", "scipy.optimize", "scipy.sparse.csgraph",
+    "scipy.spatial", "shapely", "tables",
+)  # fmt: skip
 
 
 def _picture(*arguments: Any, **_: Any) -> None:
@@ -47,7 +56,10 @@ def _in_child(action: Callable[[], int], environment: dict[str, str]) -> int:
 
 
 class FakeRun:
-    """A working directory in which Factor runs with the fake tools."""
+    """A working directory in which Factor runs with the fake tools.
+
+    They are processes where they are to die (see `client`), else functions: half of the time.
+    """
 
     def __init__(self, folder: Path, data: Path, environment: dict[str, str]) -> None:
         self.folder, self.data = folder, data
@@ -85,6 +97,8 @@ class FakeRun:
 
     def _ended(self, action: Callable[[], int], before: Callable[[], None] | None) -> int:
         def prepared() -> int:
+            if not any((self.tools / name).exists() for name in ("die", "crash")):
+                inside.install(self.tools)
             if before is not None:
                 before()
             return action()
@@ -114,16 +128,9 @@ class FakeRun:
 @pytest.fixture(scope="session")
 def observation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two bands, two chunks, two directions."""
-    # Loaded once, here, for all processes that are forked later.
-    import astropy.wcs
-    import shapely
-    import tables
-
-    import factor.process
-    import factor.products.beam
-    import factor.products.solutions
-
-    del astropy, factor, shapely, tables
+    for module in PRELOADED:
+        importlib.import_module(module)
+    Angle("1h2m3s"), Angle("1d2m3s")  # makes astropy's parsers
     folder = tmp_path_factory.mktemp("observation") / "data"
     make_observation(folder)
     return folder

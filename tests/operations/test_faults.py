@@ -1,0 +1,165 @@
+"""Whatever goes wrong at whatever step: after resuming, the end is that of an undisturbed run.
+
+Each step of the whole recipe has one fault here, and each kind of fault meets each sort of
+step. With FACTOR_ALL_FAULTS=1 every kind strikes before, during and after every step.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from factor.products.images import read_image
+from tests.fakes.faults import MOMENTS, VANISHED, Fault, Faults, possible
+from tests.operations.test_peeling import peeling
+from tests.operations.test_restart import ledgers, products, residuals
+
+ALL = os.environ.get("FACTOR_ALL_FAULTS") == "1"
+#: An outlier, a peeled calibrator, one that is self-calibrated, and two sets of images.
+RECIPE = {"imaging__facet_cellsize_arcsec": "[12.0, 24.0]", "cluster__ncpu": "1"}
+#: Where there is but one chunk, two thirds of the steps are left.
+ONE_CHUNK = {"global__chunk_size_sec": "2400"}
+
+
+class FaultyRun:
+    """A working directory, its notes, and its folder in memory."""
+
+    def __init__(self, make_run: Callable[[], Any], ram: Path) -> None:
+        self.fake, self.ram = make_run(), ram
+        self.options = {**peeling(self.fake), **RECIPE, "cluster__dir_local": str(ram)}
+        if not ALL:
+            self.options |= ONE_CHUNK
+
+    def run(self, faults: Sequence[Fault] = ()) -> int:
+        """Run until the end or the next fault."""
+        folder = self.fake.folder
+        status: int = self.fake.run(
+            before=lambda: Faults(faults, folder, self.ram).install(), **self.options
+        )
+        return status
+
+    def noted(self, name: str) -> list[str]:
+        path = self.fake.folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def log(self) -> str:
+        path = self.fake.work / "factor.log"
+        return str(path.read_text()) if path.exists() else ""
+
+
+@pytest.fixture(scope="module")
+def make_faulty(make_run: Callable[[], Any]) -> Iterator[Callable[[], FaultyRun]]:
+    """Make empty working directories with intermediate data in memory, where there is a RAM disk."""
+    shm = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shm if os.access(shm, os.W_OK) else None) as folder:
+        numbers = iter(range(1000))
+        yield lambda: FaultyRun(make_run, Path(folder) / str(next(numbers)))
+
+
+@pytest.fixture(scope="module")
+def whole(make_faulty: Callable[[], FaultyRun]) -> FaultyRun:
+    """The run that nothing disturbed."""
+    run = make_faulty()
+    assert run.run() == 0, run.log
+    return run
+
+
+def some(points: Sequence[str], *, vanished: bool) -> list[Fault]:
+    """At least one fault for each point, and each fault at some point of each sort."""
+    sorts: dict[str, list[str]] = {}
+    for point in points:
+        sorts.setdefault(point.split(":")[0], []).append(point)
+    found: dict[Fault, None] = {}
+    for alike in sorts.values():
+        number = len(wanted(alike[0], vanished=vanished))
+        least = number if vanished or alike[0].startswith("turn: ") else max(number, len(alike))
+        for i in range(least):
+            # Spread over the points where there are more of them than faults.
+            point = alike[i * max(1, len(alike) // least) % len(alike)]
+            found[wanted(point, vanished=vanished)[i % number]] = None
+    return list(found)
+
+
+def wanted(point: str, *, vanished: bool) -> list[Fault]:
+    return [fault for fault in possible(point) if (fault.kind == VANISHED) == vanished]
+
+
+def planned(whole: FaultyRun, moment: str, *, vanished: bool) -> list[Fault]:
+    points = list(dict.fromkeys(whole.noted("passed")))
+    assert len(points) > 80
+    if moment == "any":
+        return some(points, vanished=vanished)
+    return [f for point in points for f in wanted(point, vanished=vanished) if f.moment == moment]
+
+
+def assert_same_end(run: FaultyRun, whole: FaultyRun) -> None:
+    one, other = run.fake, whole.fake
+    assert ledgers(one) == ledgers(other)
+    assert set(map(tuple, ledgers(one))) == {("out", "west", "east")}
+    assert products(one) == products(other)
+    for left, right in zip(residuals(one), residuals(other), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-5)
+    for left, right in zip(_files(one, "*.fits"), _files(other, "*.fits"), strict=True):
+        np.testing.assert_allclose(read_image(left).data, read_image(right).data, rtol=1e-5, atol=1e-7)
+    for left, right in zip(_files(one, "*.skymodel"), _files(other, "*.skymodel"), strict=True):
+        assert left.read_bytes() == right.read_bytes()
+    for left, right in zip(_files(one, "*.h5"), _files(other, "*.h5"), strict=True):
+        _same_solutions(left, right)
+    assert not list(run.ram.rglob("*.ms"))
+
+
+def _files(fake: Any, pattern: str) -> list[Path]:
+    return sorted((fake.work / "results").rglob(pattern))
+
+
+def _same_solutions(left: Path, right: Path) -> None:
+    from factor.products.solutions import read_soltabs
+
+    one, other = read_soltabs(left), read_soltabs(right)
+    assert one.keys() == other.keys()
+    for name, soltab in one.items():
+        np.testing.assert_allclose(soltab.values, other[name].values, rtol=1e-6)
+        np.testing.assert_array_equal(soltab.weights, other[name].weights)
+
+
+def resume_through(run: FaultyRun, faults: Sequence[Fault]) -> None:
+    """Run again and again until everything has gone wrong once, and a run comes to its end."""
+    status, struck, problems = 1, -1, []
+    while status != 0:
+        assert len(run.noted("struck")) > struck, run.log[-3000:]
+        struck, seen = len(run.noted("struck")), len(run.log)
+        status = run.run(faults)
+        if status not in (0, 1, -signal.SIGKILL) or "Traceback" in run.log[seen:]:
+            problems.append(f"{run.noted('struck')[struck:]}: {run.log[seen:]}")
+    assert not problems, "\n".join(problems)
+    assert set(run.noted("struck")) == {str(fault) for fault in faults}
+
+
+@pytest.mark.parametrize("moment", MOMENTS if ALL else ["any"])
+def test_finished_steps_are_not_run_again(
+    make_faulty: Callable[[], FaultyRun], whole: FaultyRun, moment: str
+) -> None:
+    """Killed, stopped, failing, silent, full: nothing is lost, nothing doubled, nothing done twice."""
+    run = make_faulty()
+    resume_through(run, planned(whole, moment, vanished=False))
+    assert_same_end(run, whole)
+    assert Counter(run.noted("done")) == Counter(whole.noted("done"))
+
+
+@pytest.mark.parametrize("moment", MOMENTS if ALL else ["any"])
+def test_the_folder_in_memory_vanishes(
+    make_faulty: Callable[[], FaultyRun], whole: FaultyRun, moment: str
+) -> None:
+    """As after a reboot: intermediate data are made again, and what is finished stays."""
+    run = make_faulty()
+    resume_through(run, planned(whole, moment, vanished=True))
+    assert_same_end(run, whole)

@@ -7,14 +7,14 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from factor.errors import FactorError, Interrupted
 from factor.execution.acting import Logs, act, calls, delete
-from factor.execution.local import Processors
+from factor.execution.local import Processors, wait_awake
 from factor.execution.room import Needs, Room
 from factor.execution.step import Step, canonical_action, digest, file_digest
 from factor.execution.step import plain as _plain
@@ -191,11 +191,11 @@ class Context:
             return
         with ThreadPoolExecutor(len(waiting)) as pool:
             futures = {pool.submit(self._perform, step): step for step in waiting}
-            finished, pending = wait(futures, return_when=FIRST_EXCEPTION)
+            finished, pending = wait_awake(futures, FIRST_EXCEPTION)
             for future in pending:
                 future.cancel()
             _raise_first(finished)
-            finished, _ = wait(pending)
+            finished, _ = wait_awake(pending)
             _raise_first(finished)
 
     def offer(self, *steps: Step) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from factor.errors import FactorError
@@ -57,9 +57,26 @@ def side_by_side(jobs: Mapping[str, Callable[[], None]], at_once: int) -> dict[s
     failures: dict[str, FactorError] = {}
     with ThreadPoolExecutor(max(1, at_once)) as pool:
         futures = {name: pool.submit(job) for name, job in jobs.items()}
+        wait_awake(futures.values())
         for name, future in futures.items():
             try:
                 future.result()
             except FactorError as error:
                 failures[name] = error
     return failures
+
+
+def wait_awake(
+    futures: Iterable[Future[None]], until: str = ALL_COMPLETED
+) -> tuple[set[Future[None]], set[Future[None]]]:
+    """Wait as `concurrent.futures.wait` does, but look up now and then.
+
+    A signal is handled by the main thread alone, which does not notice one that another thread
+    got, or that came just before it fell asleep: a stop would wait for the end of an hour's step.
+    """
+    waiting = set(futures)
+    while True:
+        finished, pending = wait(waiting, timeout=0.5, return_when=until)
+        failed = any(not future.cancelled() and future.exception() for future in finished)
+        if not pending or (failed and until == FIRST_EXCEPTION):
+            return finished, pending

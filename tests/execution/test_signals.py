@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from factor.errors import Interrupted
+from factor.execution.local import side_by_side
 from factor.execution.signals import stop_on_signals
 from factor.tools import runner
 
@@ -91,3 +93,25 @@ def test_another_signal_does_not_disturb_the_end() -> None:
     runner.reset()
     assert ended == ["well"]
     assert signal.getsignal(signal.SIGTERM) != signal.SIG_IGN
+
+
+def test_a_signal_that_another_thread_got() -> None:
+    """The main thread sleeps on, unless it wakes up now and then to see what came."""
+    stopped = []
+
+    def job() -> None:
+        time.sleep(0.3)  # until the main thread sleeps
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        end = time.monotonic() + 20
+        while not runner.stopping() and time.monotonic() < end:
+            time.sleep(0.01)
+        stopped.append(runner.stopping())
+
+    def interrupted() -> None:
+        with stop_on_signals():
+            side_by_side({"a": job}, 1)
+
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        interrupted()
+    runner.reset()
+    assert stopped == [True]

@@ -111,6 +111,7 @@ class Faults:
 
     def install(self) -> None:
         """Change the engine of this process."""
+        from factor.execution import acting
         from factor.execution.context import Context
         from factor.state import ledger
         from factor.tools import runner
@@ -124,8 +125,8 @@ class Faults:
 
         os.fsync = synced
         runner._wait = self._waiting_for(runner._wait)  # type: ignore[assignment]
-        Context._call = self._calling(Context._call)  # type: ignore[method-assign]
-        Context._perform = self._performing(Context._perform)  # type: ignore[method-assign]
+        acting._call = self._calling(acting._call)  # type: ignore[assignment]
+        Context._run_one = self._performing(Context._run_one)  # type: ignore[method-assign]
         Context._save = self._saving(Context._save)  # type: ignore[method-assign]
         ledger._instant = lambda name: self._outer(f"edit: {name}")
 
@@ -156,11 +157,11 @@ class Faults:
         def fail(message: str) -> None:
             raise OSError(errno.EIO, message)
 
-        def called(context: Any, step: Any, action: Any) -> Any:
+        def called(step: Any, action: Any, logs: Any) -> Any:
             def function() -> None:
                 self._act(step.outputs, lambda: action.function(**action.arguments), fail, None)
 
-            return call(context, step, type(action)(function, {}))
+            return call(step, type(action)(function, {}), logs)
 
         return called
 
@@ -193,6 +194,7 @@ class Faults:
     ) -> Any:
         """A step's work, with the fault that is due in it."""
         fault = getattr(self._here, "fault", None)
+        self._here.fault = None  # a look at the outputs may follow, which is not the step's work
         if fault is None or (fault.moment == "before" and fault.kind not in ("fails", "no output")):
             return work()
         result = None

@@ -188,7 +188,8 @@ class Killed:
             names = [entry.direction for entry in ledger.subtracted()]
             expected = self._data[number] - sum(self._changes[name][number] for name in names)
             rms = np.sqrt((np.abs(expected) ** 2).mean())
-            if len(names) != len(set(names)) or np.abs(found - expected).max() > 1e-5 * rms:
+            # Rounding to single precision adds up; one subtraction too many is above the rms.
+            if len(names) != len(set(names)) or np.abs(found - expected).max() > 1e-3 * rms:
                 return False
         return True
 

@@ -84,7 +84,10 @@ def read_directions(path: Path) -> tuple[Direction, ...]:
         if direction is not None:
             directions.append(direction)
     if not seen and not problems:
-        problems.append(f"the directions file '{path}' has no directions")
+        raise InputError(
+            f"the directions file '{path}' has no directions",
+            "add a line for each, or leave out directions_file to have them chosen",
+        )
     if problems:
         raise InputError(problems, "correct these lines, or comment them out with '#'")
     return tuple(directions)

@@ -135,11 +135,14 @@ def find_measurement_sets(dir_ms: Path) -> list[Path]:
         for folder in folders
         for pattern in MS_PATTERNS
         for path in folder.glob(pattern)
-        if path.is_dir() and not path.name.startswith(".")
+        # A link to nothing is a disk that is not mounted: reading it tells so.
+        if not path.name.startswith(".") and (path.is_dir() or not path.exists())
     }
     if not found:
+        one_itself = f"it is one itself: give the folder that holds it, {dir_ms.parent}"
         raise InputError(
-            f"dir_ms = {dir_ms}: no measurement set in it or in its Band_* folders ({', '.join(MS_PATTERNS)})"
+            f"dir_ms = {dir_ms}: no measurement set in it or in its Band_* folders ({', '.join(MS_PATTERNS)})",
+            one_itself if (dir_ms / "table.dat").exists() else "give the folder that holds them",
         )
     return sorted(found)
 

@@ -102,7 +102,7 @@ def check_input(infos: Sequence[MsInfo], settings: Settings) -> InputCheck:
         )
     if problems:
         raise InputError(problems)
-    warnings += _channel_warnings(bands)
+    warnings += _channel_warnings(bands) + _unused_sections(infos, settings.init_skymodels)
     return InputCheck(tuple(bands), tuple(warnings))
 
 
@@ -266,6 +266,17 @@ def _make_bands(
             BandInput(name, group[0].freqs_hz, group[0].chan_width_hz, skymodel, flagged, tuple(group))
         )
     return bands, problems, warnings
+
+
+def _unused_sections(infos: Sequence[MsInfo], named: Mapping[str, Path]) -> list[str]:
+    """Sections of the parset that are named after no measurement set."""
+    names = {name for info in infos for name in (info.path.name, info.path.stem)}
+    return [
+        f"[{key}]: there is no measurement set of this name in dir_ms; its init_skymodel has no effect"
+        for key in named
+        # Chunks of an earlier run have names, and sky models, of their own.
+        if key not in names and all(info.chunk is None for info in infos)
+    ]
 
 
 def _find_skymodel(group: Sequence[MsInfo], named: Mapping[str, Path], extension: str) -> Path | str:

@@ -56,7 +56,7 @@ def _target(values: _Values, given: set[str]) -> list[str]:
     found = []
     missing = [name for name in _TARGET if name not in given]
     if 0 < len(missing) < len(_TARGET):
-        found.append(f"[directions] {', '.join(missing)}: is required as well to name a target")
+        found += [f"[directions] {name}: is required as well to name a target" for name in missing]
     if missing and values["directions"]["target_has_own_facet"]:
         found.append("[directions] target_has_own_facet = True: needs " + ", ".join(_TARGET))
     if missing and values["imaging"]["image_target_only"]:

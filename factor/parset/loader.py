@@ -129,12 +129,12 @@ class _Reader:
             values_of[section.name], given[section.name] = self.section(section, raw.pop(section.name, {}))
         init_skymodels = self._other_sections(raw)
         self.problems += [f"{self.path}: {p}" for p in checks.problems(values_of, given)]
-        if values_of["global"]["strict"]:
+        if self.problems or values_of["global"]["strict"]:
+            # A misspelt name may be the reason of another problem: an option that is missing.
             self.problems += self.unknown
-        else:
-            self.notes += [f"{problem}; it has no effect" for problem in self.unknown]
         if self.problems:
             raise InputError(self.problems)
+        self.notes += [f"{problem} It has no effect." for problem in self.unknown]
         checks.fill_defaults(values_of)
         sections = {
             section.attribute: _CLASSES[section.name](**values_of[section.name]) for section in SECTIONS
@@ -253,10 +253,10 @@ class _Reader:
             return
         elsewhere = [s.name for s in SECTIONS for o in s.options if name in (o.attribute, *o.old_names)]
         if elsewhere:
-            advice = f"it belongs in section [{elsewhere[0]}]"
+            advice = f", it belongs in section [{elsewhere[0]}]."
         else:
             advice = _did_you_mean(name, [option.name for option in section.options])
-        self.unknown.append(f"{where} = {text}: unknown option{advice and ', '}{advice}")
+        self.unknown.append(f"{where} = {text}: unknown option{advice}")
 
     # -- other sections -------------------------------------------------------------
 
@@ -266,14 +266,12 @@ class _Reader:
         for section, options in raw.items():
             if INIT_SKYMODEL.name not in options and not section.endswith(MS_ENDINGS):
                 advice = _did_you_mean(section, [s.name for s in SECTIONS])
-                self.unknown.append(f"{self._where(section)}: unknown section{advice and ', '}{advice}")
+                self.unknown.append(f"{self._where(section)}: unknown section{advice}")
                 continue
             for name, text in options.items():
                 if name != INIT_SKYMODEL.name:
                     advice = _did_you_mean(name, [INIT_SKYMODEL.name])
-                    self.unknown.append(
-                        f"{self._where(section, name, text)}: unknown option{advice and ', '}{advice}"
-                    )
+                    self.unknown.append(f"{self._where(section, name, text)}: unknown option{advice}")
                 elif not values.is_unset(text):
                     value = self._value(section, INIT_SKYMODEL, name, text)
                     if value is not _INVALID:
@@ -287,7 +285,7 @@ _INVALID = object()
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {k.lower(): k for k in known}
     nearest = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    return f"did you mean {by_lower[nearest[0]]}?" if nearest else ""
+    return f", did you mean {by_lower[nearest[0]]}?" if nearest else "."
 
 
 def _not_available(option: Option, value: Any) -> str:

@@ -28,6 +28,9 @@ def test_nothing_found(tmp_path: Path) -> None:
     """A wrong dir_ms is the most frequent mistake: it is named."""
     with pytest.raises(InputError, match=r"no measurement set.*\*\.dpppaverage"):
         find_measurement_sets(tmp_path)
+    (tmp_path / "table.dat").touch()
+    with pytest.raises(InputError, match=f"give the folder that holds it, {tmp_path.parent}"):
+        find_measurement_sets(tmp_path)
     with pytest.raises(InputError, match="no such directory"):
         find_measurement_sets(tmp_path / "absent")
 
@@ -82,11 +85,11 @@ def test_elevation_against_astropy(make_ms: Callable[..., Path]) -> None:
 def test_unreadable_are_all_named(make_ms: Callable[..., Path], tmp_path: Path) -> None:
     """All bad files are told at once."""
     good = make_ms()
-    bad = [tmp_path / "x.ms", tmp_path / "y.ms"]
-    for path in bad:
-        path.mkdir()
+    bad = [tmp_path / "bad/x.ms", tmp_path / "bad/y.ms"]
+    bad[0].mkdir(parents=True)
+    bad[1].symlink_to(tmp_path / "not mounted.ms")
     with pytest.raises(InputError) as caught:
-        read_all([good, *bad])
+        read_all([good, *find_measurement_sets(tmp_path / "bad")])
     assert len(caught.value.problems) == 2
     assert all(str(path) in text for path, text in zip(bad, caught.value.problems, strict=True))
 

@@ -121,8 +121,10 @@ def test_sky_model_by_name_or_extension(
     model.write_text("# (Name, Type, Ra, Dec, I) = format\ns, POINT, 1:0:0, 2.0.0, 1\n")
     first = make_info("a.ms", path=tmp_path / "a.ms")
     second = make_info("b.ms", start_s=86400, path=tmp_path / "b.ms")
-    settings.init_skymodels = {"b.ms": model}
-    assert check_input([first, second], settings).bands[0].skymodel == model
+    settings.init_skymodels = {"b.ms": model, "c.ms": model}
+    checked = check_input([first, second], settings)
+    assert checked.bands[0].skymodel == model
+    assert ["[c.ms]: there is no measurement set of this name" in text for text in checked.warnings] == [True]
     settings.init_skymodels = {}
     with pytest.raises(InputError, match=r"Band_140.0MHz: no sky model.*a\.merge.*b\.merge"):
         check_input([first, second], settings)

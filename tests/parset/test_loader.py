@@ -193,7 +193,14 @@ def test_unknown_names_are_warnings() -> None:
     notes = "\n".join(settings.notes)
     assert "[directions] chek_edges = False: unknown option, did you mean check_edges?" in notes
     assert "[imagin]: unknown section, did you mean imaging?" in notes
-    assert "[cluster] make_mosaic = False: unknown option, it belongs in section [imaging]" in notes
+    assert "[cluster] make_mosaic = False: unknown option, it belongs in section [imaging]." in notes
+
+
+def test_unknown_names_are_told_with_other_problems() -> None:
+    """Who writes [Global] learns why dir_working is missing."""
+    message = problems("[Global]\ndir_working = /w\n" + DIRECTIONS)
+    assert "[global] dir_working: is required" in message
+    assert "[Global]: unknown section, did you mean global?" in message
 
 
 def test_strict_makes_unknown_names_errors() -> None:

@@ -56,7 +56,7 @@ SELECTION = {"flux_min_jy", "size_max_arcmin", "separation_max_arcmin"}
         ("imaging", {"facet_cellsize_arcsec": (1.5, 5.0), "facet_robust": (-0.5,)}, "of equal length"),
         ("imaging", {"facet_cellsize_arcsec": (2.0, 2.0)}, "two sets of facet images are the same"),
         ("imaging", {"image_target_only": True}, "needs [directions] target_ra"),
-        ("directions", {"target_ra": 1.0}, "target_dec, target_radius_arcmin: is required as well"),
+        ("directions", {"target_ra": 1.0}, "target_radius_arcmin: is required as well"),
         ("directions", {"target_has_own_facet": True}, "needs target_ra"),
         ("directions", {"minimize_nonuniformity": True}, "needs ndir_max"),
         ("global", {"flag_expr": "flag_abstime", "flag_abstime": "a", "flag_baseline": "b"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 class FactorError(Exception):
@@ -48,6 +48,30 @@ class InputError(FactorError):
     def __init__(self, problems: str | Sequence[str], hint: str = "") -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(self.problems), hint)
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Make checks that do not depend on each other, and tell the problems of all of them at once.
+
+    Raises
+    ------
+    InputError
+        With every problem, each check's hint after its last one.
+    """
+    found: list[InputError] = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            found.append(error)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise InputError([
+            problem
+            for error in found
+            for problem in (*error.problems[:-1], str(InputError(error.problems[-1], error.hint)))
+        ])
 
 
 class StepError(FactorError):

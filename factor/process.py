@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from factor import __version__
 from factor.directions.model import Facet
+from factor.errors import check_all
 from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
@@ -24,6 +25,7 @@ from factor.flow.status import note_statuses, statuses
 from factor.observation.chunks import planned_observation
 from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan
+from factor.operations.choosing import check_given
 from factor.operations.facet_imaging import imaging_sets
 from factor.operations.flagging import check_flags
 from factor.operations.layout import lay_out
@@ -42,6 +44,7 @@ from factor.state.lock import run_lock
 from factor.state.store import StateStore
 from factor.tools import environment
 from factor.tools.features import check_gridder
+from factor.tools.versions import tell_versions
 from factor.tuning.resources import total_memory_gb
 from factor.workspace import Workspace
 
@@ -77,12 +80,10 @@ def run(settings: Settings, options: RunOptions) -> None:
     workspace = Workspace(settings.globals.dir_working)
     if options.reset:
         check_reset(workspace, options.reset, options.reset_ops)
-    tools = environment.find_tools()
-    check_gridder(tools, use_idg=settings.imaging.wsclean_use_idg)
     cpus = settings.cluster.ncpu or available_cpus()
     jobs = settings.cluster.nthread_io or math.ceil(math.sqrt(cpus))
     if options.dry_run or options.check:
-        chunk_plan = _checked_plan(settings, workspace, tools, jobs)
+        tools, chunk_plan = _checked(settings, workspace, jobs)
         engine = _engine(settings, workspace, tools, cpus)
         tell_plan(engine, settings, chunk_plan, (options.reset, options.operations))
         return
@@ -90,8 +91,8 @@ def run(settings: Settings, options: RunOptions) -> None:
     cluster = settings.cluster
     make_folders(workspace, cluster.dir_local, cluster.dir_local_selfcal)
     with run_lock(workspace), stop_on_signals(), heartbeat(workspace):
-        _tell_begin(settings, tools, cpus)
-        chunk_plan = _checked_plan(settings, workspace, tools, jobs)
+        _tell_begin(settings, cpus)
+        tools, chunk_plan = _checked(settings, workspace, jobs)
         if asks:
             # Before hours of chunking.
             review(settings, workspace, planned_observation(chunk_plan, workspace))
@@ -139,21 +140,33 @@ def _settle(settings: Settings, engine: Engine, observation: Observation, option
     return standing
 
 
-def _tell_begin(settings: Settings, tools: environment.Tools, cpus: int) -> None:
+def _tell_begin(settings: Settings, cpus: int) -> None:
     """Say what runs with what: the first thing that anyone asks who is sent a log."""
     machine = f"{cpus} CPUs, {total_memory_gb():.0f} GB of memory"
     log.info("Factor %s with %s, on %s, %s", __version__, settings.path, socket.gethostname(), machine)
-    log.info("tools: %s, %s", tools.dp3, tools.wsclean)
 
 
-def _checked_plan(
-    settings: Settings, workspace: Workspace, tools: environment.Tools, jobs: int
-) -> tuple[ChunkPlan, ...]:
-    """The plan of the chunks, after input and flagging options have been checked."""
-    plan = plan_observation(settings, workspace, jobs)
+def _checked(
+    settings: Settings, workspace: Workspace, jobs: int
+) -> tuple[environment.Tools, tuple[ChunkPlan, ...]]:
+    """The tools and the plan of the chunks, after all has been checked that can be before anything runs."""
+    tools: list[environment.Tools] = []
+    plan: list[ChunkPlan] = []
+    check_all(
+        lambda: tools.append(_working_tools(settings)),
+        lambda: plan.extend(plan_observation(settings, workspace, jobs)),
+        lambda: check_given(settings),
+    )
     first = plan[0].files[0].sources[0]
-    check_flags(settings, tools, first.path, first.data_column)
-    return plan
+    check_flags(settings, tools[0], first.path, first.data_column)
+    return tools[0], tuple(plan)
+
+
+def _working_tools(settings: Settings) -> environment.Tools:
+    tools = environment.find_tools()
+    log.info("tools: %s", "; ".join(tell_versions(tools)))
+    check_gridder(tools, use_idg=settings.imaging.wsclean_use_idg)
+    return tools
 
 
 def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> None:

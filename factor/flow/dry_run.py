@@ -12,7 +12,7 @@ from factor.flow.reset import describe, reset_to_do, subtracted_from
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.flow.status import Statuses, stale_lines, statuses
-from factor.observation.chunks import bytes_needed, planned_observation
+from factor.observation.chunks import check_disk, planned_observation
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.facet_imaging import imaging_sets, operation_name
@@ -55,8 +55,8 @@ def tell_plan(
     if not reset.everything:
         check_layout(field)
     log.info(
-        "%d bands, %d chunks, %.2f GB of chunks still to be made",
-        len(observation.bands), len(observation.chunks), bytes_needed(plan, workspace) / 1e9,
+        "%d bands, %d chunks: %s",
+        len(observation.bands), len(observation.chunks), check_disk(plan, workspace),
     )  # fmt: skip
     schedule = Schedule.of(field)
     gone = subtracted_from(workspace, observation) if reset.everything else reset.undo

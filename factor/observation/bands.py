@@ -140,8 +140,9 @@ def find_measurement_sets(dir_ms: Path) -> list[Path]:
     }
     if not found:
         one_itself = f"it is one itself: give the folder that holds it, {dir_ms.parent}"
+        endings = ", ".join(MS_PATTERNS)
         raise InputError(
-            f"dir_ms = {dir_ms}: no measurement set in it or in its Band_* folders ({', '.join(MS_PATTERNS)})",
+            f"dir_ms = {dir_ms}: no measurement set in it or in its Band_* folders ({endings})",
             one_itself if (dir_ms / "table.dat").exists() else "give the folder that holds them",
         )
     return sorted(found)

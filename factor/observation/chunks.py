@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -47,7 +48,7 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
     for leftover in workspace.chunks.glob("Band_*/*.ms.part"):
         shutil.rmtree(leftover)
     missing = _missing(plan, workspace)
-    _check_disk(len(missing), bytes_needed(plan, workspace), workspace)
+    check_disk(plan, workspace)
     for band in {file.band.name: file.band for chunk in plan for file in chunk.files}.values():
         _copy_skymodel(band.skymodel, _skymodel(workspace, band.name))
     tasks = []
@@ -197,17 +198,28 @@ def refuse_other_input(
         raise InputError(problems, remedy)
 
 
-def _check_disk(count: int, needed: int, workspace: Workspace) -> None:
-    if not needed:
-        return
-    workspace.chunks.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(workspace.chunks).free
+def check_disk(plan: Sequence[ChunkPlan], workspace: Workspace) -> str:
+    """Tell what the chunks that are not there yet need of the disk, and what is free.
+
+    Raises
+    ------
+    FactorError
+        When it is not enough, or the working directory cannot be written.
+    """
+    needed = bytes_needed(plan, workspace)
+    there = next(folder for folder in (workspace.chunks, *workspace.chunks.parents) if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise InputError(
+            f"cannot write to {there}, for the working directory {workspace.root}",
+            "give another dir_working in section [global] of the parset",
+        )
+    free = shutil.disk_usage(there).free
     if needed > free:
         raise FactorError(
-            f"{workspace.chunks}: {count} chunk files need {needed / 1e9:.3g} GB, "
-            f"{free / 1e9:.3g} GB are free",
+            f"{workspace.chunks}: chunks need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free",
             "make room there, or set dir_working to a larger disk",
         )
+    return f"{needed / 1e9:.2f} GB of chunks still to be made, {free / 1e9:.3g} GB free in {there}"
 
 
 def _copy_skymodel(source: Path, target: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from factor.directions.file import read_choice, read_directions, write_directions
 from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Direction, Source
 from factor.directions.select import SelectionLimits, left_out, select_directions
+from factor.errors import check_all
 from factor.observation.model import Observation
 from factor.parset import Settings
 from factor.products.skymodel import Components, read
@@ -41,6 +43,19 @@ def known_sources(
 def directions_file(settings: Settings, workspace: Workspace) -> Path:
     """The file that has the directions of a run, or will have them."""
     return settings.directions.directions_file or workspace.directions_file
+
+
+def check_given(settings: Settings) -> None:
+    """Read the user's own files of directions, for what is wrong with them.
+
+    Raises
+    ------
+    InputError
+        With all problems of all files.
+    """
+    given = settings.directions
+    files = [path for path in (given.directions_file, given.outliers_file) if path is not None]
+    check_all(*(partial(read_directions, path) for path in files))
 
 
 def choose_directions(
@@ -83,12 +98,14 @@ def choose_directions(
         return tuple(read_directions(file))
     limits = _limits(settings, observation)
     directions = select_directions(sources, limits, field)
-    log.info("chose %d directions: %s", len(directions), file)
+    names = ", ".join(direction.name for direction in directions)
+    log.info("chose %d directions: %s", len(directions), names)
     for line in left_out(sources, directions, limits, field)[:_TOLD]:
         log.warning("bright, but not chosen as a calibrator: %s", line)
     if not keep:
         return tuple(directions)
     write_directions(directions, file, chosen)
+    log.info("the directions are in %s", file)
     # As the file has them: rounded as in every later run.
     return tuple(read_directions(file))
 

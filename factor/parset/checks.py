@@ -34,12 +34,20 @@ def problems(values: _Values, given: _Given) -> list[str]:
         Attributes that the parset gives, by section; their values may have been refused.
     """
     return [
+        *_folders(values["global"]),
         *_selection(given["directions"]),
         *_target(values, given["directions"]),
         *_imaging_sets(values["imaging"], given["imaging"]),
         *_flag_expression(values["global"]),
         *_calibration(values["calibration"], given["calibration"]),
     ]
+
+
+def _folders(section: Mapping[str, Any]) -> list[str]:
+    work, data = section["dir_working"], section["dir_ms"]
+    if work is None or work != data:
+        return []
+    return [f"[global] dir_working = {work}: must be another folder than dir_ms, where nothing is written"]
 
 
 def _selection(given: set[str]) -> list[str]:

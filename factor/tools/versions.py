@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from factor import __version__
+from factor.errors import InputError, check_all
 from factor.tools import runner
 from factor.tools.command import Command
 from factor.tools.environment import Tools
@@ -40,12 +41,41 @@ def _last_said(tool: str, text: str) -> str:
 
 
 def version_text(tools: Tools, program: Path) -> str:
-    """What a tool says when it is asked for its version."""
+    """What a tool says when it is asked for its version.
+
+    Raises
+    ------
+    InputError
+        When it cannot even do that: a library that it needs is missing, for example.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         command = Command(program.name, (str(program), "--version"), (), tools.environment)
-        runner.run(command, out, Path(folder) / "err")
+        error = runner.run(command, out, Path(folder) / "err").error
+        if error:
+            raise InputError(
+                f"{program} does not start: {error}",
+                f"mend its installation until '{program} --version' works",
+            )
         return out.read_text(errors="replace")
+
+
+def tell_versions(tools: Tools) -> list[str]:
+    """Each tool with its version, where it tells one, and its place.
+
+    Raises
+    ------
+    InputError
+        With each tool that does not start.
+    """
+    lines: list[str] = []
+
+    def ask(name: str, program: Path) -> None:
+        version = _last_said(name, version_text(tools, program))
+        lines.append(f"{name} {version or 'of unknown version'} ({program})")
+
+    check_all(lambda: ask("DP3", tools.dp3), lambda: ask("WSClean", tools.wsclean))
+    return lines
 
 
 def installed_versions(tools: Tools | None) -> dict[str, str]:

@@ -202,11 +202,14 @@ def test_killed_and_resumed(after_first_group: Place, finished: Finished) -> Non
 @pytest.mark.parametrize("variable", ["FACTOR_WSCLEAN", "FACTOR_DP3"])
 def test_failing_tool_is_told_once(simulated: Any, tmp_path: Path, variable: str) -> None:
     """One readable message with step, log and command; status 1; no traceback."""
-    ended = Place(tmp_path, simulated.root / "ms").run(**{variable: "/bin/false"})
+    failing = tmp_path / "failing"
+    failing.write_text('#!/bin/sh\n[ "$1" = --version ]\n')
+    failing.chmod(0o755)
+    ended = Place(tmp_path, simulated.root / "ms").run(**{variable: str(failing)})
     assert ended.status == 1
     assert "Traceback" not in ended.said
     assert "unexpected" not in ended.said
-    assert "/bin/false" in ended.said
+    assert str(failing) in ended.said
     assert ".out.log" in ended.said
     assert re.search(r"step '[^']+' failed", ended.said)
 

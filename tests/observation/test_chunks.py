@@ -19,6 +19,7 @@ from factor.observation.bands import find_measurement_sets, read_all
 from factor.observation.checks import check_input
 from factor.observation.chunks import (
     bytes_needed,
+    check_disk,
     known_flagged_fractions,
     load_observation,
     make_chunks,
@@ -291,8 +292,10 @@ def test_disk_too_small(
     monkeypatch.setattr(
         chunks_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=2_000_000)
     )
-    with pytest.raises(FactorError, match=r"2 chunk files need 0\.02 GB, 0\.002 GB are free"):
+    with pytest.raises(FactorError, match=r"chunks need 0\.02 GB, 0\.002 GB are free"):
         make_chunks(plan(), workspace)
+    with pytest.raises(FactorError, match="chunks need"):
+        check_disk(plan(), workspace)
     assert not list(workspace.chunks.glob("*/*.ms*"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from factor.parset.checks import problems
@@ -40,7 +42,8 @@ def test_refused_values(kind: Kind, text: str) -> None:
 
 
 SOUND = {
-    "global": {"flag_expr": None, "flag_abstime": None, "flag_baseline": None, "flag_freqrange": None},
+    "global": {"dir_working": None, "dir_ms": None,
+               "flag_expr": None, "flag_abstime": None, "flag_baseline": None, "flag_freqrange": None},
     "calibration": {"spline_smooth2d": True},
     "imaging": {"image_target_only": False, "facet_cellsize_arcsec": None, "facet_robust": None,
                 "facet_taper_arcsec": None, "facet_min_uv_lambda": None,
@@ -53,6 +56,7 @@ SELECTION = {"flux_min_jy", "size_max_arcmin", "separation_max_arcmin"}
 @pytest.mark.parametrize(
     ("section", "values", "expected"),
     [
+        ("global", {"dir_working": Path("/d"), "dir_ms": Path("/d")}, "/d: must be another folder"),
         ("imaging", {"facet_cellsize_arcsec": (1.5, 5.0), "facet_robust": (-0.5,)}, "of equal length"),
         ("imaging", {"facet_cellsize_arcsec": (2.0, 2.0)}, "two sets of facet images are the same"),
         ("imaging", {"image_target_only": True}, "needs [directions] target_ra"),

@@ -19,6 +19,7 @@ import sys
 import zlib
 from pathlib import Path
 
+VERSIONS = "DP3 6.6.0\nWSClean version 3.1\n"
 TOLD = "RuntimeError: it was told to fail\n"
 
 
@@ -99,7 +100,7 @@ def note(folder: Path, key: str) -> None:
 def main() -> int:
     """Do, or die."""
     if sys.argv[1:] == ["--version"]:
-        sys.stdout.write("DP3 6.6.0\nWSClean version 3.1\n")
+        sys.stdout.write(VERSIONS)
         return 0
     folder, tool = Path(os.environ["FAKE_TOOLS"]), Path(sys.argv[0]).name
     outputs, key = outputs_of(sys.argv[1:]), key_of(sys.argv[1:])

@@ -60,7 +60,7 @@ class Faults:
     planned : sequence of Fault
         What is to go wrong.
     folder : Path
-        Takes the notes: ``struck``, ``done`` (steps that came to their end) and ``passed``
+        Takes the notes: ``struck``, ``done`` (steps that were recorded) and ``passed``
         (all points, in order).
     ram : Path
         The folder for intermediate data, which may vanish.
@@ -74,6 +74,7 @@ class Faults:
             if str(fault) not in struck:
                 self._waiting.setdefault(fault.point, []).append(fault)
         self._lock = threading.Lock()
+        self._noting = threading.Lock()
         self._here = threading.local()
         self._full = False
 
@@ -101,7 +102,9 @@ class Faults:
         if fault.kind in SIGNALS:
             from factor.tools import runner
 
-            os.kill(os.getpid(), SIGNALS[fault.kind])
+            # Never between the record of a step beside this one and the note of it here.
+            with self._noting:
+                os.kill(os.getpid(), SIGNALS[fault.kind])
             while not runner.stopping():
                 time.sleep(0.001)
         elif fault.kind == "disk full":
@@ -127,6 +130,7 @@ class Faults:
         runner._wait = self._waiting_for(runner._wait)  # type: ignore[assignment]
         acting._call = self._calling(acting._call)  # type: ignore[assignment]
         Context._run_one = self._performing(Context._run_one)  # type: ignore[method-assign]
+        Context._note = self._recording(Context._note)  # type: ignore[method-assign]
         Context._save = self._saving(Context._save)  # type: ignore[method-assign]
         ledger._instant = lambda name: self._outer(f"edit: {name}")
 
@@ -139,9 +143,19 @@ class Faults:
             if fault is not None and fault.moment == "before":
                 self._strike(fault)
             perform(context, step)
-            self._note("done", point)
 
         return performed
+
+    def _recording(self, record: Callable[..., None]) -> Callable[..., None]:
+        # What is begun again is no longer in the record.
+        def recorded(context: Any, change: Callable[[Any], Any]) -> None:
+            with self._noting:
+                before = context.record.steps
+                record(context, change)
+                for name in context.record.steps.keys() - before.keys():
+                    self._note("done", f"{context.operation} {context.direction}: {name}")
+
+        return recorded
 
     def _waiting_for(self, wait: Callable[..., Any]) -> Callable[..., Any]:
         def waited(command: Any, out: Any, err: Any) -> Any:

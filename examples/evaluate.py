@@ -32,7 +32,7 @@ from factor.operations.facet_imaging import imaging_sets, operation_name  # noqa
 from factor.operations.selfcal_plan import make_plan  # noqa: E402
 from factor.operations.solving import solutions_of  # noqa: E402
 from factor.parset import load  # noqa: E402
-from factor.products.imageplot import compare_images  # noqa: E402
+from factor.products.images.plot import compare_images  # noqa: E402
 from factor.state.records import Record  # noqa: E402
 from factor.state.store import StateStore, as_json  # noqa: E402
 from factor.tools.environment import prepare  # noqa: E402

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evaluation.truth import TrueSource, Truth
 from factor.directions.geometry import FieldGeometry, separation_deg
 from factor.errors import FactorError
-from factor.products.images import MAD_TO_SIGMA, Beam, Image, crop, read_image
+from factor.products.images.image import MAD_TO_SIGMA, Beam, Image, crop, read_image
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.constants import speed_of_light
 
 from factor.errors import FactorError
-from factor.products.solutions import PHASE, Soltab, read_frame, read_soltabs
+from factor.products.solutions.soltabs import PHASE, Soltab, read_frame, read_soltabs
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]

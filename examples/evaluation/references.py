@@ -28,8 +28,8 @@ from factor.operations.facet_imaging import imaging_sets
 from factor.operations.layout import lay_out
 from factor.parset import Settings
 from factor.preparation import chunk_observation, make_folders, plan_observation
-from factor.products.skymodel import Components, read, select
-from factor.products.sources import assign_sources
+from factor.products.models.skymodel import Components, read, select
+from factor.products.models.sources import assign_sources
 from factor.state.lock import run_lock
 from factor.state.store import StateStore
 from factor.tools.environment import find_tools

@@ -13,7 +13,7 @@ from evaluation.costs import Cost
 from evaluation.mosaics import Measures, scatter
 from evaluation.phases import PhaseError
 from evaluation.truth import TrueSource
-from factor.products.images import Beam
+from factor.products.images.image import Beam
 
 #: What a run must reach.
 NOISE_RATIO, ARTEFACT_RATIO = 1.15, 1.3

@@ -11,7 +11,7 @@ import numpy as np
 
 from factor.directions.geometry import FieldGeometry, separation_deg
 from factor.errors import FactorError, InputError
-from factor.products.images import Beam
+from factor.products.images.image import Beam
 
 #: Sources fainter than so many times the noise are not measured.
 MIN_SIGMA = 30.0

@@ -15,10 +15,10 @@ from factor.flow.shaping import imaged_facets
 from factor.operations.facet_imaging import finest_set, operation_name
 from factor.operations.facetimage import image_facet
 from factor.operations.fieldmosaic import KINDS, member
-from factor.products.beam import PrimaryBeam
-from factor.products.images import read_image
-from factor.products.mosaic import make_mosaic, mosaic_grid
-from factor.products.mosaic_files import write_mosaic
+from factor.products.images.beam import PrimaryBeam
+from factor.products.images.image import read_image
+from factor.products.images.mosaic import make_mosaic, mosaic_grid
+from factor.products.images.mosaic_files import write_mosaic
 from factor.state.lock import run_lock
 from factor.tools import environment
 from factor.workspace import FIELD, Workspace

@@ -13,7 +13,7 @@ from factor.directions.model import Facet
 from factor.execution.step import file_digest
 from factor.observation.model import Chunk, ChunkFile, Observation
 from factor.parset import Settings
-from factor.products.skymodel import Components, write
+from factor.products.models.skymodel import Components, write
 from factor.workspace import Workspace
 
 #: Pixels across the synthesised beam, as users choose their cell sizes.

@@ -22,9 +22,9 @@ from factor.operations.flagging import data_flags
 from factor.operations.passes import Extraction, extract
 from factor.operations.selfcal_plan import Resolution, SelfcalPlan
 from factor.operations.solving import Data
-from factor.products.images import SkyGrid
-from factor.products.imageweights import Weighting
-from factor.products.masks import write_square_mask
+from factor.products.images.image import SkyGrid
+from factor.products.images.masks import write_square_mask
+from factor.products.solutions.imageweights import Weighting
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
 

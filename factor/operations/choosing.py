@@ -14,8 +14,8 @@ from factor.directions.select import SelectionLimits, left_out, select_direction
 from factor.errors import check_all
 from factor.observation.model import Observation
 from factor.parset import Settings
-from factor.products.skymodel import Components, read
-from factor.products.sources import group_sources, sources_from_patches
+from factor.products.models.skymodel import Components, read
+from factor.products.models.sources import group_sources, sources_from_patches
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.layout")

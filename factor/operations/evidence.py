@@ -9,11 +9,11 @@ from factor.operations.base import Solutions
 from factor.operations.calibrator import Calibrator
 from factor.operations.passes import image
 from factor.operations.selfcal_loop import Cycle, Outcome
-from factor.products.displacement import shift_beams, source_shift_arcsec
-from factor.products.health import solution_values
-from factor.products.images import image_noise, read_image
-from factor.products.quality import ImageQuality, image_quality
-from factor.products.skymodel import read
+from factor.products.images.displacement import shift_beams, source_shift_arcsec
+from factor.products.images.image import image_noise, read_image
+from factor.products.images.quality import ImageQuality, image_quality
+from factor.products.models.skymodel import read
+from factor.products.solutions.health import solution_values
 from factor.tuning.images import spread
 
 #: Dynamic range to which an image may be limited by what no calibration mends.

@@ -17,9 +17,9 @@ from factor.operations.base import PIXELS_PER_BEAM, Field
 from factor.operations.passes import image
 from factor.operations.selfcal_plan import MULTISCALE_DEG, sampling
 from factor.parset import Settings
-from factor.products.images import SkyGrid
-from factor.products.islands import island_mask_command
-from factor.products.masks import write_polygon_mask
+from factor.products.images.image import SkyGrid
+from factor.products.images.islands import island_mask_command
+from factor.products.images.masks import write_polygon_mask
 from factor.tools.wsclean import WSClean
 from factor.tuning.averaging import Averaging, choose_averaging, longest_path_lambda
 from factor.tuning.images import facet_image_size, spectral_setup

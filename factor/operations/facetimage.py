@@ -37,8 +37,8 @@ from factor.operations.passes import (
     joined,
 )
 from factor.operations.publish import publish_image
-from factor.products.mosaic import turned_position_angle
-from factor.products.quality import image_quality
+from factor.products.images.mosaic import turned_position_angle
+from factor.products.images.quality import image_quality
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
 from factor.tuning.averaging import Averaging
@@ -129,7 +129,7 @@ def _flagged(context: Context, field: Field) -> list[Path]:
 
 def beam_of(image_path: Path) -> RestoringBeam:
     """The restoring beam in an image's header: arcsec, arcsec, degrees."""
-    from factor.products.images import read_image
+    from factor.products.images.image import read_image
 
     beam = read_image(image_path).restoring_beam
     return beam.bmaj_deg * 3600.0, beam.bmin_deg * 3600.0, beam.bpa_deg

@@ -21,7 +21,7 @@ from factor.operations.difference import Change
 from factor.operations.needs import model_needs
 from factor.operations.new_model import make_new_model, new_model_path
 from factor.operations.passes import CorruptedModel
-from factor.products.combining import amplitude_scale
+from factor.products.solutions.combining import amplitude_scale
 
 NAME = "facetpeel"
 IMAGE = "facetpeelimage"

@@ -30,9 +30,9 @@ from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
 from factor.operations.selfcal_loop import PHASE_CYCLES, Outcome, self_calibrate
 from factor.operations.selfcal_plan import FIRST, Attempt, make_plan
-from factor.products.clean_models import effective_flux
-from factor.products.skymodel import Components
-from factor.products.solutions import SLOW_AMPLITUDE
+from factor.products.models.clean_models import effective_flux
+from factor.products.models.skymodel import Components
+from factor.products.solutions.soltabs import SLOW_AMPLITUDE
 from factor.products.verdict import Verdict, judge, moved_values, residual_values
 
 log = logging.getLogger("factor.facetselfcal")

@@ -17,14 +17,14 @@ from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet
 from factor.operations.needs import mosaic_needs
 from factor.operations.references import references_of
-from factor.products.beam import ImageWeights, primary_beam
-from factor.products.checktable import read_summaries
-from factor.products.fieldcheck import check_mosaic
-from factor.products.images import SkyGrid, image_noise, read_beam
-from factor.products.masks import Vertices
-from factor.products.mosaic import FacetImage, make_mosaic, mosaic_grid
-from factor.products.mosaic_files import write_mosaic, write_provenance
-from factor.products.seams import SEAM_LIMIT_SIGMA, Seam, seam_statistics, summarise_seams
+from factor.products.fieldcheck.check import check_mosaic
+from factor.products.fieldcheck.table import read_summaries
+from factor.products.images.beam import ImageWeights, primary_beam
+from factor.products.images.image import SkyGrid, image_noise, read_beam
+from factor.products.images.masks import Vertices
+from factor.products.images.mosaic import FacetImage, make_mosaic, mosaic_grid
+from factor.products.images.mosaic_files import write_mosaic, write_provenance
+from factor.products.images.seams import SEAM_LIMIT_SIGMA, Seam, seam_statistics, summarise_seams
 from factor.state.resume import MADE_FROM
 from factor.tools.versions import package_version, version_in_log
 from factor.workspace import Workspace
@@ -178,7 +178,7 @@ def _picture(context: Context, image: Path, facets: Sequence[Facet], noise_jy: f
 
 def draw_mosaic(image: Path, picture: Path, facets: Mapping[str, Vertices], noise_jy: float) -> None:
     """Draw a mosaic with the outlines of its facets."""
-    from factor.products.imageplot import plot_image
+    from factor.products.images.plot import plot_image
 
     beam = read_beam(image)
     size = f"{3600 * beam.bmaj_deg:.1f} x {3600 * beam.bmin_deg:.1f} arcsec"

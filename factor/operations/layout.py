@@ -22,9 +22,9 @@ from factor.operations.base import Field
 from factor.operations.choosing import choose_directions, known_sources
 from factor.operations.peel_layout import add_outliers, peel_models
 from factor.parset import Settings
-from factor.products.catalogues import catalogue_of_field
-from factor.products.skymodel import Components, flux_at, read, select
-from factor.products.sources import assign_sources, calibrator_components
+from factor.products.models.catalogues import catalogue_of_field
+from factor.products.models.skymodel import Components, flux_at, read, select
+from factor.products.models.sources import assign_sources, calibrator_components
 from factor.state.layout import Layout, load_layout, save_layout
 from factor.tuning.images import INNER_FRACTION, calibrator_image_size, inner_width_deg
 from factor.workspace import Workspace

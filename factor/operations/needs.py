@@ -12,7 +12,7 @@ from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet, facet_averaging, selfcal_set
 from factor.operations.residuals import image_size
 from factor.operations.selfcal_plan import SelfcalPlan
-from factor.products.images import SkyGrid
+from factor.products.images.image import SkyGrid
 from factor.tuning.averaging import Averaging
 from factor.tuning.disk import PIXEL_BYTES, data_bytes, imaging_bytes
 from factor.tuning.images import facet_image_size, spectral_setup, spread

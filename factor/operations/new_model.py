@@ -13,7 +13,7 @@ from factor.operations.facet_imaging import clean_facet, facet_averaging, facet_
 from factor.operations.flagging import data_flags
 from factor.operations.passes import CorruptedModel, Extraction, extract
 from factor.operations.publish import publish_image
-from factor.products.clean_models import join_models, model_from_clean
+from factor.products.models.clean_models import join_models, model_from_clean
 from factor.tools.dp3 import ApplyCal
 from factor.tuning.images import spread
 

@@ -10,7 +10,7 @@ from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import InitialModels, Solutions, runs_of_one_model
-from factor.products.images import check_image
+from factor.products.images.image import check_image
 from factor.state.ledger import Ledger
 from factor.tools.dp3 import (
     ApplyCal,

@@ -14,8 +14,8 @@ from factor.directions.geometry import to_plane
 from factor.directions.model import Direction
 from factor.errors import InputError
 from factor.parset import Settings
-from factor.products.apparent import model_centre
-from factor.products.skymodel import read
+from factor.products.models.apparent import model_centre
+from factor.products.models.skymodel import read
 from factor.skymodels.bundled import find_bundled
 
 log = logging.getLogger("factor.layout")

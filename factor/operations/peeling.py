@@ -19,10 +19,10 @@ from factor.operations.needs import calibration_needs
 from factor.operations.passes import CorruptedModel
 from factor.operations.residuals import look_at_residuals
 from factor.operations.selfcal_plan import make_plan
-from factor.products.apparent import write_apparent_model
-from factor.products.clean_models import effective_flux
-from factor.products.health import solution_values
-from factor.products.skymodel import read
+from factor.products.models.apparent import write_apparent_model
+from factor.products.models.clean_models import effective_flux
+from factor.products.models.skymodel import read
+from factor.products.solutions.health import solution_values
 from factor.products.verdict import judge, residual_values
 
 log = logging.getLogger("factor.peeling")

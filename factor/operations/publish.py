@@ -53,8 +53,8 @@ def write_product(
     title: str,
 ) -> None:
     """Copy an image with Factor's name in its header, and draw it."""
-    from factor.products.imageplot import plot_image
-    from factor.products.images import read_image, write_image
+    from factor.products.images.image import read_image, write_image
+    from factor.products.images.plot import plot_image
 
     checked = read_image(image)
     header = checked.header.copy()

@@ -9,11 +9,11 @@ import numpy as np
 
 from factor.directions.geometry import Floats
 from factor.operations.base import Field
-from factor.products.catalogues import catalogue_of_field
-from factor.products.fieldcheck import ANNULUS, Reference, Source, aperture_radius_deg, lonely_brightest
-from factor.products.images import read_beam
-from factor.products.skymodel import Components, concatenate, flux_at
-from factor.products.sources import group_sources
+from factor.products.fieldcheck.check import ANNULUS, Reference, Source, aperture_radius_deg, lonely_brightest
+from factor.products.images.image import read_beam
+from factor.products.models.catalogues import catalogue_of_field
+from factor.products.models.skymodel import Components, concatenate, flux_at
+from factor.products.models.sources import group_sources
 
 
 def references_of(field: Field, mosaic: Path, freq_hz: float) -> tuple[Reference, ...]:

@@ -17,8 +17,8 @@ from factor.operations.difference import Change
 from factor.operations.flagging import data_flags
 from factor.operations.passes import chunk_token, image
 from factor.operations.publish import publish_image
-from factor.products.images import image_noise, read_image
-from factor.products.masks import polygon_mask
+from factor.products.images.image import image_noise, read_image
+from factor.products.images.masks import polygon_mask
 from factor.products.verdict import Residual
 from factor.tools.dp3 import DP3Run, DP3Step, Predict, dp3_command
 from factor.tools.wsclean import WSClean

@@ -15,8 +15,8 @@ from factor.operations.calibrator import Calibrator
 from factor.operations.passes import correct, image
 from factor.operations.publish import publish_image
 from factor.operations.solving import Data
-from factor.products.clean_models import held_model, model_from_clean, starting_model
-from factor.products.quality import ImageQuality, image_quality
+from factor.products.images.quality import ImageQuality, image_quality
+from factor.products.models.clean_models import held_model, model_from_clean, starting_model
 
 log = logging.getLogger("factor.selfcal")
 

@@ -10,7 +10,7 @@ import numpy as np
 from factor.directions.model import Direction
 from factor.observation.model import Chunk
 from factor.operations.base import Field
-from factor.products.solutions import Array
+from factor.products.solutions.soltabs import Array
 from factor.tuning.averaging import Averaging
 from factor.tuning.intervals import (
     fast_interval_slots,

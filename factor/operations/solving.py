@@ -11,11 +11,11 @@ from factor.observation.model import Chunk
 from factor.operations.base import Solutions
 from factor.operations.solve_plan import SolvePlan, TecBlock
 from factor.parset.settings import CalibrationSettings
-from factor.products import combining, imageweights
-from factor.products.health import check_solutions
 from factor.products.preaverage import average_baselines
-from factor.products.solutionplot import plot_solutions
-from factor.products.solutions import (
+from factor.products.solutions import combining, imageweights
+from factor.products.solutions.health import check_solutions
+from factor.products.solutions.plot import plot_solutions
+from factor.products.solutions.soltabs import (
     FAST_PHASE,
     LEAKAGE_NAME,
     SLOW_AMPLITUDE,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from factor.operations.base import Solutions
 from factor.operations.solving import Target
-from factor.products.health import stations_without_solutions
+from factor.products.solutions.health import stations_without_solutions
 
 log = logging.getLogger("factor.selfcal")
 

@@ -104,6 +104,6 @@ def solutions_in(folder: Path) -> Path | None:
 
 def plots_again(h5parm: Path, prefix: Path) -> list[Path]:
     """Plots of solutions, as a run makes them."""
-    from factor.products.solutionplot import plot_solutions
+    from factor.products.solutions.plot import plot_solutions
 
     return plot_solutions(h5parm, prefix)

@@ -12,9 +12,9 @@ import numpy as np
 
 from factor.directions.geometry import dec_texts, ra_texts
 from factor.errors import FactorError
-from factor.products.imageplot import colour_bar, colour_scale, draw_beam, draw_outline
-from factor.products.images import Image, image_noise, read_image
-from factor.products.masks import Vertices
+from factor.products.images.image import Image, image_noise, read_image
+from factor.products.images.masks import Vertices
+from factor.products.images.plot import colour_bar, colour_scale, draw_beam, draw_outline
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

@@ -12,7 +12,7 @@ from typing import Any
 
 from factor.errors import FactorError
 from factor.parset.settings import CheckfactorSettings
-from factor.products.imageplot import label_sky
+from factor.products.images.plot import label_sky
 from factor.progress import gui, panel
 from factor.progress.fieldmap import FieldMap, map_wcs
 from factor.progress.gallery import TITLES, Kind, products_of, redrawn

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from factor.directions.geometry import separation_deg
-from factor.products.apparent import model_centre
-from factor.products.skymodel import read
+from factor.products.models.apparent import model_centre
+from factor.products.models.skymodel import read
 
 FOLDER = Path(__file__).parent
 

@@ -20,12 +20,12 @@ from simulation import measurementset as msets
 from simulation.geometry import Sky, choose_stations
 
 from factor.operations import solving
-from factor.products import combining
-from factor.products.clean_models import model_from_clean
-from factor.products.images import read_image
-from factor.products.imageweights import Weighting, read_image_weights, write_image_weights
-from factor.products.normalising import normalisation_factor
-from factor.products.solutions import read_soltabs
+from factor.products.images.image import read_image
+from factor.products.models.clean_models import model_from_clean
+from factor.products.solutions import combining
+from factor.products.solutions.imageweights import Weighting, read_image_weights, write_image_weights
+from factor.products.solutions.normalising import normalisation_factor
+from factor.products.solutions.soltabs import read_soltabs
 from factor.tools.command import Command
 from factor.tools.dp3 import ApplyCal, Average, DDECal, DP3Run, Predict, dp3_command
 from factor.tools.environment import find_tools, prepare

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from factor.directions.file import format_position
-from factor.products.images import read_image
+from factor.products.images.image import read_image
 from factor.tools import environment
 from factor.tools.dp3 import Average, DP3Run, Predict, dp3_command
 from factor.tools.wsclean import WSClean, wsclean_command

@@ -23,7 +23,7 @@ sys.path.insert(0, "examples")
 
 from simulation.sky import dms, hms
 
-from factor.products.skymodel import read
+from factor.products.models.skymodel import read
 from factor.tools.environment import find_tools, prepare
 
 prepare()

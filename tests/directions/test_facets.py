@@ -15,7 +15,7 @@ from factor.directions.facets import facet_of, make_facets, neighbours, polygon_
 from factor.directions.geometry import FieldGeometry, separation_deg, to_plane, to_sky
 from factor.directions.model import Direction, Facet, Source
 from factor.errors import InputError
-from factor.products.masks import polygon_mask
+from factor.products.images.masks import polygon_mask
 
 FIELDS = [
     FieldGeometry(0.3, 52.0, 2.0, 1.1),

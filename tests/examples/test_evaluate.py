@@ -20,8 +20,8 @@ from evaluation import costs, isoplanatism, mosaics, phases, references, results
 
 from factor.directions.geometry import FieldGeometry
 from factor.errors import InputError
-from factor.products.images import Beam, Image, SkyGrid
-from factor.products.solutions import Soltab
+from factor.products.images.image import Beam, Image, SkyGrid
+from factor.products.solutions.soltabs import Soltab
 
 GRID = SkyGrid(200.0, 50.0, 400, 400, 2.5)
 BEAM = Beam(12.0 / 3600, 9.0 / 3600, 40.0)

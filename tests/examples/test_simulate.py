@@ -14,7 +14,7 @@ import pytest
 
 from factor.directions.file import read_directions
 from factor.errors import FactorError, InputError
-from factor.products.skymodel import read
+from factor.products.models.skymodel import read
 from factor.tools.environment import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))

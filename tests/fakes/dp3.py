@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factor.products.solutions import (
+from factor.products.solutions.soltabs import (
     AMPLITUDE,
     CORRELATIONS,
     PHASE,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factor.products.images import SkyGrid, read_image, write_image
+from factor.products.images.image import SkyGrid, read_image, write_image
 from tests.fakes import dp3
 
 NOISE_JY = 1e-3

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factor.products.images import image_noise, read_image
+from factor.products.images.image import image_noise, read_image
 from tests.integration.conftest import CHECKOUT, Ended, Place
 
 pytestmark = pytest.mark.tools

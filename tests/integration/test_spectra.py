@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factor.products.images import SkyGrid, write_image
-from factor.products.skymodel import flux_at, read
-from factor.products.spectra import with_initial_spectra
+from factor.products.images.image import SkyGrid, write_image
+from factor.products.models.skymodel import flux_at, read
+from factor.products.models.spectra import with_initial_spectra
 from factor.tools.dp3 import DP3Run, Predict, dp3_command
 from factor.tools.environment import find_tools
 from factor.tools.wsclean import WSClean, wsclean_command

@@ -25,7 +25,7 @@ from factor.operations.difference import Change
 from factor.operations.passes import CorruptedModel
 from factor.parset import load
 from factor.preparation import chunk_observation, plan_observation
-from factor.products.solutions import AMPLITUDE, PHASE, Frame, Soltab, write_h5parm
+from factor.products.solutions.soltabs import AMPLITUDE, PHASE, Frame, Soltab, write_h5parm
 from factor.state import ledger as ledger_module
 from factor.state.ledger import Ledger
 from factor.state.store import StateStore

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factor.products.images import image_noise, peak, read_image
+from factor.products.images.image import image_noise, peak, read_image
 from tests.integration.conftest import Ended, Place, checksum
 
 pytestmark = pytest.mark.tools

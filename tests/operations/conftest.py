@@ -24,9 +24,9 @@ prepare()
 #: Loaded once, for all processes that are forked later: most of what a run costs that has little to do.
 PRELOADED = (
     "astropy.nddata", "astropy.wcs", "dask.array", "factor.cli.runfactor", "factor.process",
-    "factor.products.beam", "factor.products.solutions", "lsmtool", "lsmtool.operations", "matplotlib.pyplot",
-    "reproject", "scipy.interpolate", "scipy.ndimage", "scipy.optimize", "scipy.sparse.csgraph",
-    "scipy.spatial", "shapely", "tables",
+    "factor.products.images.beam", "factor.products.solutions.soltabs", "lsmtool", "lsmtool.operations",
+    "matplotlib.pyplot", "reproject", "scipy.interpolate", "scipy.ndimage", "scipy.optimize",
+    "scipy.sparse.csgraph", "scipy.spatial", "shapely", "tables",
 )  # fmt: skip
 
 
@@ -43,10 +43,11 @@ def _in_child(action: Callable[[], int], environment: dict[str, str]) -> int:
     if child == 0:
         status = 99
         try:
-            from factor.products import fieldcheck, imageplot
+            from factor.products.fieldcheck import check
+            from factor.products.images import plot
 
-            imageplot.plot_image = _picture
-            fieldcheck.plot_check = _picture
+            plot.plot_image = _picture
+            check.plot_check = _picture
             os.environ.update(environment)
             status = action()
         finally:

@@ -17,8 +17,8 @@ import pytest
 
 from factor.archive.flags import load_flags
 from factor.archive.manifest import problems_of_files, read_manifest
-from factor.products.images import read_image
-from factor.products.solutions import read_soltabs
+from factor.products.images.image import read_image
+from factor.products.solutions.soltabs import read_soltabs
 from tests.fakes.observation import write_parset
 from tests.operations.test_restart import ledgers, mosaic, products, residuals
 

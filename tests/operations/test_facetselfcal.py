@@ -9,7 +9,7 @@ import pytest
 
 from factor.errors import InputError
 from factor.operations import facetselfcal
-from factor.products.skymodel import concatenate
+from factor.products.models.skymodel import concatenate
 
 
 def test_direction_beside_its_source() -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from factor.directions.file import format_position
 from factor.errors import InputError
-from factor.products.normalising import normalisation_factor
-from factor.products.skymodel import read
-from factor.products.solutions import read_soltabs
+from factor.products.models.skymodel import read
+from factor.products.solutions.normalising import normalisation_factor
+from factor.products.solutions.soltabs import read_soltabs
 from tests.fakes import dp3
 from tests.operations.test_rules import column, dp3_calls, images, results, steps
 

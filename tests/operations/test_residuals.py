@@ -12,8 +12,8 @@ from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Direction
 from factor.operations.base import Field
 from factor.operations.residuals import half_width_deg
-from factor.products.images import SkyGrid
-from factor.products.masks import polygon_mask
+from factor.products.images.image import SkyGrid
+from factor.products.images.masks import polygon_mask
 
 CENTRE = (200.0, 50.0)
 

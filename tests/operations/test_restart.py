@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factor.products.images import read_image
+from factor.products.images.image import read_image
 
 #: The runs of these tests: one direction is self-calibrated, the other borrows.
 SHORT = {"directions__ndir_selfcal": "1"}

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from factor.execution.step import file_digest
-from factor.products.images import read_image
-from factor.products.normalising import normalisation_factor
-from factor.products.skymodel import read
-from factor.products.solutions import read_soltabs
+from factor.products.images.image import read_image
+from factor.products.models.skymodel import read
+from factor.products.solutions.normalising import normalisation_factor
+from factor.products.solutions.soltabs import read_soltabs
 from tests.fakes import dp3
 from tests.fakes.observation import OPTIONS
 
@@ -278,7 +278,7 @@ def test_rule_8_new_models_have_spectra(finished: Any) -> None:
 
 def test_rule_10_one_restoring_beam_turned_with_north(finished: Any) -> None:
     """All facets are restored with the field's beam; its angle follows each facet's north."""
-    from factor.products.mosaic import turned_position_angle
+    from factor.products.images.mosaic import turned_position_angle
 
     beam = results(finished, "facetimage", "field")["beam"]
     angles = {}

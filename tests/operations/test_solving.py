@@ -15,7 +15,7 @@ from factor.observation.model import Chunk, ChunkFile
 from factor.operations import solving
 from factor.operations.solve_plan import SolvePlan, make_solve_plan
 from factor.parset.settings import CalibrationSettings
-from factor.products.imageweights import Weighting
+from factor.products.solutions.imageweights import Weighting
 from factor.tuning.averaging import Averaging
 from tests.parset.test_loader import DEFAULTS
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factor.products.solutions import read_soltabs
+from factor.products.solutions.soltabs import read_soltabs
 from factor.tuning.images import sharpening_arcsec
 from tests.operations.test_rules import dp3_calls, images, steps, value
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from factor.products.images import SkyGrid, write_image
+from factor.products.images.image import SkyGrid, write_image
 from factor.state.plan import PlannedDirection
 from tests.progress.conftest import Site
 

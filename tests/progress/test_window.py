@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from factor.errors import InputError
 from factor.parset.settings import CheckfactorSettings
-from factor.products.images import SkyGrid, write_image
-from factor.products.solutions import PHASE, Frame, Soltab, write_h5parm
+from factor.products.images.image import SkyGrid, write_image
+from factor.products.solutions.soltabs import PHASE, Frame, Soltab, write_h5parm
 from factor.progress import gui
 from factor.progress.reading import Reader
 from factor.progress.viewers import Viewers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from factor.products.skymodel import flux_at, read
+from factor.products.models.skymodel import flux_at, read
 from factor.skymodels.bundled import bundled_models, find_bundled
 
 #: Flux densities at 150 MHz and spectra, Scaife & Heald 2012 (MNRAS 423, L30), Table 2.

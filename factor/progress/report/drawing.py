@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from factor.products.images import image_noise, read_image
-from factor.products.masks import Vertices
+from factor.products.images.image import image_noise, read_image
+from factor.products.images.masks import Vertices
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from factor.products.masks import Vertices
+from factor.products.images.masks import Vertices
 from factor.progress.gallery import PLOTS, plots_again, solutions_in
 from factor.progress.model import Direction, Progress
 from factor.progress.report.drawing import draw_image, noise_of
@@ -135,7 +135,7 @@ def _cycle_title(path: Path) -> str:
 
 def _facet_image(path: Path, direction: Direction, album: Album) -> Picture | None:
     def remake(target: Path) -> None:
-        from factor.products.imageplot import plot_image
+        from factor.products.images.plot import plot_image
 
         plot_image(path, target, outline=direction.planned.vertices or None, title=path.stem)
 
@@ -201,7 +201,7 @@ def field_rows(workspace: Workspace, progress: Progress, album: Album) -> list[S
 
 def _mosaic(path: Path, outlines: Mapping[str, Vertices], album: Album) -> Picture | None:
     def remake(target: Path) -> None:
-        from factor.products.imageplot import plot_image
+        from factor.products.images.plot import plot_image
 
         plot_image(path, target, outlines=outlines)
 
@@ -210,8 +210,8 @@ def _mosaic(path: Path, outlines: Mapping[str, Vertices], album: Album) -> Pictu
 
 def _check(path: Path, album: Album) -> Picture | None:
     def remake(target: Path) -> None:
-        from factor.products.checktable import read_rows, read_summaries
-        from factor.products.fieldcheckplot import plot_check
+        from factor.products.fieldcheck.plot import plot_check
+        from factor.products.fieldcheck.table import read_rows, read_summaries
 
         plot_check(read_rows(path.with_suffix(".csv")), read_summaries(path), target)
 

@@ -17,7 +17,6 @@ from factor.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
-    from rich.live import Live
     from rich.table import Table
 
 log = logging.getLogger("factor.display")
@@ -62,13 +61,13 @@ class _Display(threading.Thread):
     """Looks at the state and shows it, until it is stopped."""
 
     def __init__(self, workspace: Workspace, console: Console) -> None:
-        from rich.live import Live
+        from factor.progress.redraw import Redrawn
 
         super().__init__(name="display", daemon=True)
         self._reader = Reader(workspace)
         self._console = console
         self._ended = threading.Event()
-        self._live: Live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Redrawn(console=console, auto_refresh=False, transient=True)
 
     def run(self) -> None:
         """Show it."""
@@ -117,7 +116,6 @@ def picture(progress: Progress, width: int, height: int) -> Group:
         shown.truncate(width, overflow="ellipsis")
         return shown
 
-    # No longer than its text: a terminal that is made narrower would wrap it, and leave half of it behind.
     head = [line("─" * min(width, _RULE_WIDTH), "dim"), line(_headline(progress), "bold")]
     if progress.state == "preparing":
         return Group(*head)

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from factor import log
 from factor.progress.heart import folder_bytes, heartbeat, tree_memory_mb
 from factor.progress.live import display, picture
 from factor.progress.reading import Reader
+from factor.progress.redraw import Redrawn
 from factor.state.pulse import load_pulse
 from factor.workspace import Workspace
 from tests.progress.conftest import Site
@@ -142,6 +144,24 @@ def test_it_fits(width: int, height: int, site: Site) -> None:
     assert "group 1 of 1" in lines[1]
     assert any(line.startswith("facet_patch_0 ") for line in lines)
     assert any(line.startswith("and ") for line in lines)
+
+
+def test_a_narrower_terminal(tmp_path: Path) -> None:
+    """It has wrapped the picture: all its rows are taken off before the next one, and none above them."""
+    console = Console(file=(tmp_path / "screen").open("w+"), force_terminal=True, width=100, height=30)
+    live = Redrawn(console=console, auto_refresh=False, transient=True)
+    live.start()
+    live.update(Text(f"{'x' * 40}\n{'y' * 81}"), refresh=True)
+    console.width = 40
+    console.file.seek(0, os.SEEK_END)
+    begin = console.file.tell()
+    live.update(Text("short"), refresh=True)
+    console.file.seek(begin)
+    assert console.file.read().partition("short")[0].count("\x1b[1A") == 1 + 3 - 1
+    begin = console.file.tell()
+    live.update(Text("short"), refresh=True)
+    console.file.seek(begin)
+    assert "\x1b[1A" not in console.file.read()
 
 
 def test_heart_notes_the_end(site: Site) -> None:

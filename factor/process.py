@@ -7,7 +7,6 @@ import math
 import socket
 from dataclasses import dataclass
 
-from factor import __version__
 from factor.directions.model import Facet
 from factor.errors import check_all
 from factor.execution.context import Engine
@@ -44,7 +43,7 @@ from factor.state.lock import run_lock
 from factor.state.store import StateStore
 from factor.tools import environment
 from factor.tools.features import check_gridder
-from factor.tools.versions import tell_versions
+from factor.tools.versions import factor_version, tell_versions
 from factor.tuning.resources import total_memory_gb
 from factor.workspace import Workspace
 
@@ -143,7 +142,7 @@ def _settle(settings: Settings, engine: Engine, observation: Observation, option
 def _tell_begin(settings: Settings, cpus: int) -> None:
     """Say what runs with what: the first thing that anyone asks who is sent a log."""
     machine = f"{cpus} CPUs, {total_memory_gb():.0f} GB of memory"
-    log.info("Factor %s with %s, on %s, %s", __version__, settings.path, socket.gethostname(), machine)
+    log.info("Factor %s with %s, on %s, %s", factor_version(), settings.path, socket.gethostname(), machine)
 
 
 def _checked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,6 @@ from factor.archive.readme import NAME as README
 from factor.archive.readme import readme
 from factor.archive.scripts import write_scripts
 from factor.errors import FactorError, InputError
-from factor.execution.local import available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.observation.chunks import load_observation
 from factor.parset import Settings
@@ -41,7 +41,7 @@ from factor.progress.report.page import write_report
 from factor.state.lock import holder, run_lock
 from factor.state.records import now
 from factor.tools import environment
-from factor.tools.versions import installed_versions, version_in_log
+from factor.tools.versions import installed_versions
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.archive")
@@ -53,6 +53,10 @@ _CHRONICLES = ("log/", "pipeline_state/", "misc/factor.log")
 _CALIBRATION = ("instrument_tables/", "sky_models/", "state/")
 
 _TOLD = 5
+
+#: Lines with which a run begins, and the versions in them.
+_BEGIN = re.compile(r" (Factor \S+ with .*| tools: .*)")
+_VERSION = re.compile(r"\b(Factor|DP3|WSClean) (\S+) (?:with|\()")
 
 
 @dataclass(frozen=True)
@@ -210,15 +214,14 @@ def _compare(items: Sequence[Item], folder: Path, options: ArchiveOptions, *, re
 
 
 def _copy(work: _Work, needed: int) -> list[Entry]:
-    at_once = max(2, min(8, available_cpus()))
     if needed:
         log.info("copying %d files and measurement sets, %s", len(work.copied), in_words(needed))
     jobs = [partial(copy_item, item, work.folder) for item in work.copied]
-    entries = side_by_side("copying", needed, jobs, at_once)
+    entries = side_by_side("copying", needed, jobs)
     there = [*work.kept, *work.differing]
     checks = [partial(entry_of, work.folder / item.target, item.target, item.restores) for item in there]
     total = sum(size_of(work.folder / item.target) for item in there)
-    return entries + side_by_side("checksums", total, checks, at_once)
+    return entries + side_by_side("checksums", total, checks)
 
 
 def _save_flags(workspace: Workspace, folder: Path, *, clobber: bool) -> None:
@@ -255,7 +258,7 @@ def _manifest(
     places = {} if earlier is None else {entry.path: entry.restores for entry in earlier.entries}
     others = [path for path in _members(folder) if path not in known]
     jobs = [partial(entry_of, folder / path, path, places.get(path, ())) for path in others]
-    more = side_by_side("checksums", sum(size_of(folder / path) for path in others), jobs, 2)
+    more = side_by_side("checksums", sum(size_of(folder / path) for path in others), jobs)
     return Manifest(
         created=now(),
         resumable=False,
@@ -274,7 +277,7 @@ def _members(folder: Path) -> Iterator[str]:
         for base, folders, files in os.walk(folder / name):
             for member in [*folders, *files]:
                 path = Path(base) / member
-                if member.startswith(".") and member.endswith(".part"):
+                if member.startswith(".") and member.endswith((".part", ".tmp")):
                     remove(path)
                 elif member in files or member.endswith(".ms"):
                     yield str(path.relative_to(folder))
@@ -292,15 +295,13 @@ def _inputs(folder: Path, workspace: Workspace) -> tuple[str, ...]:
 
 
 def _versions(workspace: Workspace) -> dict[str, str]:
-    """What the run worked with, as far as its logs say, else what is here."""
+    """What the run worked with when it was begun last, as its log says, else what is here."""
     try:
         tools = environment.find_tools()
     except InputError:
         tools = None
-    found = installed_versions(tools)
-    logs = sorted(workspace.logs.glob("facet*/*.out.log"))
-    said = next(filter(None, (version_in_log("WSClean", path) for path in reversed(logs))), "")
-    return {**found, "WSClean": said} if said else found
+    log_text = workspace.log.read_text(errors="replace") if workspace.log.is_file() else ""
+    return installed_versions(tools) | dict(_VERSION.findall("\n".join(_BEGIN.findall(log_text))))
 
 
 def _tell(folder: Path, manifest: Manifest) -> None:

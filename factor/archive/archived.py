@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from factor.archive.calibrated import Export, clear, plan_export
 from factor.archive.flags import load_notes
 from factor.archive.inputs import restored_parset, with_skymodels
 from factor.archive.manifest import Manifest, read_manifest
 from factor.archive.unarchive import restore_part
+from factor.execution.signals import stop_on_signals
+from factor.files import whole
 from factor.observation.chunks import observation_of
 from factor.observation.model import Observation
 from factor.observation.note import ChunkNote
@@ -53,23 +57,38 @@ class ArchivedRun:
         return observation_of(self.notes, self.workspace)
 
 
-def open_run(folder: Path, workspace: Workspace, dir_ms: Path | None = None) -> ArchivedRun:
-    """Restore state, solutions and models of an archived run, but no data.
+@contextmanager
+def archived_run(
+    folder: Path, output: Path, names: Sequence[str], dir_ms: Path | None = None
+) -> Iterator[tuple[ArchivedRun, Export]]:
+    """Within: an archived run, and the directions of it whose data or images are made again.
 
     Parameters
     ----------
     folder : Path
         The archive, which may be a basic one.
-    workspace : Workspace
-        Where to; what is there already is left alone.
+    output : Path
+        Its ``work/`` gets state, solutions and models, but no data; what is there already is
+        left alone. It is held, and signals end what runs.
+    names : sequence of str
+        The directions, or ``all`` that were imaged.
     dir_ms : Path, optional
         The input data, where they are needed.
 
     Raises
     ------
     InputError
-        When the archive is damaged, or a tool is missing.
+        When the archive is damaged, a tool is missing, or a direction is not known.
     """
+    environment.prepare()
+    workspace = Workspace(output / "work")
+    with run_lock(workspace), stop_on_signals():
+        run = _open(folder.resolve(), workspace, dir_ms)
+        yield run, plan_export(run.settings, workspace, run.observation, names)
+        clear(output)
+
+
+def _open(folder: Path, workspace: Workspace, dir_ms: Path | None) -> ArchivedRun:
     manifest = read_manifest(folder)
     _tell_versions(manifest)
     restore_part(folder, manifest, workspace, lambda path: _is_given(path) or _is_calibration(path))
@@ -105,9 +124,8 @@ def prepare_rerun(folder: Path, dir_ms: Path, output: Path) -> Path:
             restore_part(folder, manifest, workspace, _is_given)
             text = _parset(folder, manifest, load_notes(folder, workspace), workspace, dir_ms)
             # Last, and whole: it says that all else is there.
-            draft = workspace.parset.with_name(f".{workspace.parset.name}.part")
-            draft.write_text(text)
-            draft.replace(workspace.parset)
+            with whole(workspace.parset) as draft:
+                draft.write_text(text)
     return workspace.parset
 
 

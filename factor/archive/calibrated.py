@@ -60,9 +60,14 @@ class Export:
     @property
     def beam(self) -> RestoringBeam:
         """The restoring beam with which they were imaged."""
-        record = self.standing.engine.store.load(self.operation, FIELD)
-        major, minor, angle = (0.0, 0.0, 0.0) if record is None else record.results["beam"]
-        return major, minor, angle
+        return field_beam(self.standing, self.operation)
+
+
+def field_beam(standing: Standing, operation: str) -> RestoringBeam:
+    """The restoring beam of a facetimage."""
+    record = standing.engine.store.load(operation, FIELD)
+    major, minor, angle = (0.0, 0.0, 0.0) if record is None else record.results["beam"]
+    return major, minor, angle
 
 
 def plan_export(

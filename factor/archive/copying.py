@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from factor.archive.manifest import Entry, FileSum
+from factor.archive.manifest import Entry, FileSum, parts, problems_of_files
 from factor.errors import FactorError, InputError, Interrupted
+from factor.execution.local import available_cpus
 from factor.log import live_terminal
 from factor.tools import runner
 
@@ -139,6 +141,25 @@ def entry_of(path: Path, name: str, restores: tuple[str, ...], advance: Advance)
     return Entry(name, tuple(files), restores)
 
 
+def damage(folder: Path, entries: Sequence[Entry]) -> list[str]:
+    """What is wrong with files of an archive: missing, links, other sizes, other checksums."""
+    problems = problems_of_files(folder, entries)
+    if problems:
+        return problems
+    total = sum(entry.size for entry in entries)
+    log.info("verifying %d files and measurement sets, %s", len(entries), in_words(total))
+    jobs = [partial(_damaged, folder, entry) for entry in entries]
+    return [path for found in side_by_side("verifying", total, jobs) for path in found]
+
+
+def _damaged(folder: Path, entry: Entry, advance: Advance) -> list[str]:
+    return [
+        f"{folder / path}: its checksum is not that of the manifest"
+        for path, file in parts(entry)
+        if checksum(folder / path, advance) != file.sha256
+    ]
+
+
 def _blocks(reader: object, advance: Advance) -> Iterator[bytes]:
     while block := reader.read(_BLOCK):  # type: ignore[attr-defined]
         if runner.stopping():
@@ -181,9 +202,7 @@ def in_words(n_bytes: float) -> str:
     return f"{n_bytes / 1e3:.3g} kB"
 
 
-def side_by_side(
-    title: str, total: int, jobs: Sequence[Callable[[Advance], Result]], at_once: int
-) -> list[Result]:
+def side_by_side(title: str, total: int, jobs: Sequence[Callable[[Advance], Result]]) -> list[Result]:
     """Do jobs in threads, with a bar of the bytes that they have gone through.
 
     Parameters
@@ -194,8 +213,6 @@ def side_by_side(
         Bytes in all.
     jobs : sequence of callable
         Each is given a function to be told of its bytes.
-    at_once : int
-        Threads.
 
     Returns
     -------
@@ -207,7 +224,7 @@ def side_by_side(
     FactorError
         When a file can't be read or written.
     """
-    with _progress(title, total) as advance, ThreadPoolExecutor(max(1, at_once)) as pool:
+    with _progress(title, total) as advance, ThreadPoolExecutor(_threads()) as pool:
         futures = [pool.submit(job, advance) for job in jobs]
         try:
             done, pending = wait(futures, return_when=FIRST_EXCEPTION)
@@ -225,6 +242,10 @@ def side_by_side(
             raise FactorError(
                 f"{name}: {error.strerror or error}", "correct that, then run the same again"
             ) from error
+
+
+def _threads() -> int:
+    return max(2, min(8, available_cpus()))
 
 
 @contextmanager

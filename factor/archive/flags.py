@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factor.errors import FactorError
+from factor.files import whole
 from factor.observation.note import ChunkNote, read_note
 from factor.state.table import open_table
 from factor.workspace import Workspace
@@ -42,12 +43,9 @@ def save_flags(ms: Path, target: Path) -> Path:
         shape = (main.nrows(), *main.getcell("FLAG", 0).shape)
         for start, count in _blocks(shape):
             packed.append(np.packbits(main.getcol("FLAG", start, count)))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    with part.open("wb") as stream:
+    with whole(target) as draft, draft.open("wb") as stream:
         note = np.array(json.dumps(asdict(read_note(ms))))
         np.savez_compressed(stream, flags=np.concatenate(packed), shape=np.array(shape), note=note)
-    part.replace(target)
     return target
 
 

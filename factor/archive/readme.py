@@ -47,7 +47,7 @@ then each direction asked for is added back and corrected.
   script/reimage <output> -d <directions or all> [-i <output of restore_calibrated>]
 
 images these directions again from calibrated data (this archive's, without -i) with the options of the
-run; with all, the mosaic too.
+run, in every set of imaging parameters; with all, the mosaics too.
 
   script/rerun <input data> <output>
 

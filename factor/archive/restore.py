@@ -8,21 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from factor.archive.archived import ArchivedRun, open_run
-from factor.archive.calibrated import bytes_of, clear, export_direction, making_engine, plan_export
+from factor.archive.archived import ArchivedRun, archived_run
+from factor.archive.calibrated import bytes_of, export_direction, making_engine
 from factor.archive.copying import check_space
 from factor.archive.flags import flags_file, restore_flags
 from factor.errors import FactorError
 from factor.execution.local import available_cpus
-from factor.execution.signals import stop_on_signals
 from factor.flow.standing import Standing
 from factor.observation.chunks import planned_notes, refuse_other_input
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetsub
 from factor.preparation import chunk_observation, finish_edits, plan_observation
-from factor.state.lock import run_lock
-from factor.tools import environment
-from factor.workspace import Workspace
 
 log = logging.getLogger("factor.archive")
 
@@ -34,14 +30,12 @@ def restore_calibrated(folder: Path, dir_ms: Path, output: Path, names: Sequence
 
     Parameters
     ----------
-    folder : Path
-        The archive, which may be a basic one.
+    folder, names
+        As for `archived_run`.
     dir_ms : Path
         The input data, or the chunks of an archive.
     output : Path
         Gets ``calibrated_data/``, and ``work/`` with chunks that serve for further directions.
-    names : sequence of str
-        The directions, or ``all`` that were imaged.
 
     Raises
     ------
@@ -49,20 +43,15 @@ def restore_calibrated(folder: Path, dir_ms: Path, output: Path, names: Sequence
         When the archive is damaged, the input is not that of the run, or a tool fails; what is
         done is kept for the next try.
     """
-    environment.prepare()
     output = output.resolve()
-    workspace = Workspace(output / "work")
-    with run_lock(workspace), stop_on_signals():
-        run = open_run(folder.resolve(), workspace, dir_ms)
-        export = plan_export(run.settings, workspace, run.observation, names)
+    with archived_run(folder, output, names, dir_ms) as (run, export):
         _make_chunks(run)
         _subtract(export.standing, output)
         check_space(output, bytes_of(export))
         for facet in export.facets:
             export_direction(export, facet, output, clobber=False)
-        clear(output)
     log.info("calibrated data are in %s", output / "calibrated_data")
-    log.info("%s makes further directions quicker; it can be deleted", workspace.root)
+    log.info("%s makes further directions quicker; it can be deleted", output / "work")
 
 
 def _make_chunks(run: ArchivedRun) -> None:

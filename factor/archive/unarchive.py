@@ -15,17 +15,16 @@ from factor.archive.copying import (
     check_space,
     checksum,
     copy_file,
+    damage,
     files_of,
-    in_words,
     remove,
     side_by_side,
     within,
 )
 from factor.archive.flags import FLAGS
 from factor.archive.inputs import restored_parset, with_root, with_words
-from factor.archive.manifest import Entry, Manifest, parts, problems_of_files, read_manifest
+from factor.archive.manifest import Entry, Manifest, read_manifest
 from factor.errors import InputError
-from factor.execution.local import available_cpus
 from factor.execution.signals import stop_on_signals
 from factor.state.lock import run_lock
 from factor.state.table import open_table
@@ -122,14 +121,12 @@ def restore_part(
 
     Parameters
     ----------
-    folder : Path
+    folder, manifest
         The archive.
-    manifest : Manifest
-        Its manifest.
     workspace : Workspace
-        The working directory to be.
+        Where to.
     wanted : callable
-        Tells by its place in the working directory whether a file is.
+        Tells by its place there whether a file is.
 
     Raises
     ------
@@ -148,11 +145,7 @@ def restore_part(
 
 def _restore_all(folder: Path, items: Sequence[_Restored], output: Path) -> None:
     jobs = [partial(_restore, folder, item, output) for item in items]
-    side_by_side("restoring", sum(_bytes(item) for item in items), jobs, _at_once())
-
-
-def _at_once() -> int:
-    return max(2, min(8, available_cpus()))
+    side_by_side("restoring", sum(_bytes(item) for item in items), jobs)
 
 
 def _plan(manifest: Manifest, workspace: Workspace) -> Iterator[_Restored]:
@@ -185,23 +178,10 @@ def _verified(folder: Path, manifest: Manifest, workspace: Workspace) -> list[_R
     """
     restored = list(_plan(manifest, workspace))
     problems = _odd_places([item.path for item in restored], workspace)
-    problems += problems_of_files(folder, manifest.entries)
-    if not problems:
-        total = sum(entry.size for entry in manifest.entries)
-        log.info("verifying %d files and measurement sets, %s", len(manifest.entries), in_words(total))
-        jobs = [partial(_damaged, folder, entry) for entry in manifest.entries]
-        problems = [path for found in side_by_side("verifying", total, jobs, _at_once()) for path in found]
+    problems = problems or damage(folder, manifest.entries)
     if problems:
         raise InputError(problems, "the archive is damaged: copy it again, or make it again")
     return restored
-
-
-def _damaged(folder: Path, entry: Entry, advance: Advance) -> list[str]:
-    return [
-        f"{folder / path}: its checksum is not that of the manifest"
-        for path, file in parts(entry)
-        if checksum(folder / path, advance) != file.sha256
-    ]
 
 
 def _odd_places(paths: Sequence[str], workspace: Workspace) -> list[str]:
@@ -251,7 +231,7 @@ def _waiting(folder: Path, restored: Sequence[_Restored], output: Path, *, clobb
     there = [item for item in restored if (output / item.path).exists()]
     total = sum(_bytes(item) for item in there)
     jobs = [partial(_is_restored, folder, item, output) for item in there]
-    whole = side_by_side("looking at what is there", total, jobs, _at_once())
+    whole = side_by_side("looking at what is there", total, jobs)
     other = [item for item, good in zip(there, whole, strict=True) if not good]
     if other and not clobber:
         names = ", ".join(str(output / item.path) for item in other[:_TOLD])

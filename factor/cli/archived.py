@@ -43,7 +43,7 @@ def reimage(archive: Path, argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-i", "--input", type=Path, metavar="DIR",
                         help="folder that has calibrated_data/: what restore_calibrated left (default: "
                         "this archive)")  # fmt: skip
-    _add_directions(parser, "that are imaged; all makes the mosaic too")
+    _add_directions(parser, "that are imaged; all makes the mosaics too")
     return guarded("reimage", lambda: run(parser.parse_args(argv)))
 
 

@@ -26,7 +26,7 @@ from factor.products.images.mosaic import FacetImage, make_mosaic, mosaic_grid
 from factor.products.images.mosaic_files import write_mosaic, write_provenance
 from factor.products.images.seams import SEAM_LIMIT_SIGMA, Seam, seam_statistics, summarise_seams
 from factor.state.resume import MADE_FROM
-from factor.tools.versions import package_version, version_in_log
+from factor.tools.versions import factor_version, package_version, version_in_log
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.fieldmosaic")
@@ -119,10 +119,8 @@ def member(workspace: Workspace, facet: Facet, results: Mapping[str, Any]) -> Fa
 
 def _versions(wsclean_log: Path) -> str:
     """The versions of all that made the mosaic, as far as they are known."""
-    from factor import __version__
-
     versions = {
-        "Factor": __version__,
+        "Factor": factor_version(),
         "DP3": package_version("dp3"),
         "WSClean": version_in_log("WSClean", wsclean_log),
         "EveryBeam": package_version("everybeam"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factor import __version__
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import Call, Step
+from factor.tools.versions import factor_version
 
 
 def publish_image(context: Context, image: Path, facet: Facet, name: str = "") -> Path:
@@ -58,7 +58,7 @@ def write_product(
 
     checked = read_image(image)
     header = checked.header.copy()
-    header["ORIGIN"] = f"Factor {__version__}"
+    header["ORIGIN"] = f"Factor {factor_version()}"
     header["FACET"] = (facet, "direction of the facet")
     write_image(product, checked.data, header)
     plot_image(checked, picture, outline=vertices, title=title)

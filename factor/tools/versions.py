@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -20,6 +22,20 @@ _SAID = {
 
 #: The Python packages whose versions matter, by the names of what they bring.
 _PACKAGES = {"casacore": "python-casacore", "EveryBeam": "everybeam", "LoSoTo": "losoto"}
+
+
+@cache
+def factor_version() -> str:
+    """Factor's version with a checksum of its code, which differs between two commits and after a change."""
+    return f"{__version__}+{code_checksum(Path(__file__).parents[1])}"
+
+
+def code_checksum(package: Path) -> str:
+    """Eight digits that tell the modules in a folder from others."""
+    code = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        code.update(str(path.relative_to(package)).encode() + path.read_bytes())
+    return code.hexdigest()[:8]
 
 
 def package_version(package: str) -> str:
@@ -80,7 +96,7 @@ def tell_versions(tools: Tools) -> list[str]:
 
 def installed_versions(tools: Tools | None) -> dict[str, str]:
     """Versions of Factor and of all that it works with; without those that are not known."""
-    found = {"Factor": __version__, "DP3": package_version("dp3")}
+    found = {"Factor": factor_version(), "DP3": package_version("dp3")}
     if tools is not None:
         for name, program in (("DP3", tools.dp3), ("WSClean", tools.wsclean)):
             found[name] = _last_said(name, version_text(tools, program)) or found.get(name, "")

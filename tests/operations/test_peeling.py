@@ -216,6 +216,19 @@ def test_a_failed_peeling_is_not_subtracted(make_run: Callable[[], Any]) -> None
     assert "west: facetpeelimage failed" in (run.work / "factor.log").read_text()
 
 
+def test_restored_from_the_input(peeled: Any, tmp_path: Path) -> None:
+    """What was peeled, an outlier too, is subtracted from an archive's input as it was in the run."""
+    folder, output = tmp_path / "archive", tmp_path / "out"
+    assert peeled.call("archivefactor", str(peeled.folder / "factor.parset"), str(folder), "-d", "all") == 0
+    script = folder / "script/restore_calibrated"
+    assert peeled.script(script, str(peeled.data), str(output), "-d", "all") == 0
+    names = [path.relative_to(folder) for path in (folder / "calibrated_data").glob("*/*.ms")]
+    assert len(names) == 4
+    for name in names:
+        one, other = column(folder / name, "DATA"), column(output / name, "DATA")
+        assert np.abs(one - other).max() < 1e-5 * np.abs(one).max()
+
+
 def test_an_outlier_without_a_model(make_run: Callable[[], Any], capfd: Any) -> None:
     """It cannot be self-calibrated: an error before anything runs, naming file and row."""
     run = make_run()

@@ -11,6 +11,7 @@ import numpy as np
 
 from factor.products.images.image import write_image
 from factor.products.images.mosaic import FacetImage, Mosaic
+from factor.tools.versions import factor_version
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -102,8 +103,6 @@ def solutions_of(facet: FacetImage) -> str:
 
 
 def _header(mosaic: Mosaic, header: Header, history: Sequence[str]) -> Header:
-    from factor import __version__
-
     if "CTYPE4" in header:
         header["BUNIT"] = "JY/BEAM"
         header["BTYPE"] = "Intensity"
@@ -112,7 +111,7 @@ def _header(mosaic: Mosaic, header: Header, history: Sequence[str]) -> Header:
         header["BPA"] = (mosaic.beam.bpa_deg, "deg, at the field's centre")
     for key, value in mosaic.cards.items():
         header[key] = value
-    header["ORIGIN"] = (f"Factor {__version__}", "facet calibration of LOFAR data")
+    header["ORIGIN"] = (f"Factor {factor_version()}", "facet calibration of LOFAR data")
     for line in history:
         # FITS headers are ASCII; a path need not be.
         header.add_history(line.encode("ascii", "backslashreplace").decode())

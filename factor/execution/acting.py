@@ -19,9 +19,9 @@ from factor.tools.watchers import advice
 
 log = logging.getLogger("factor.steps")
 
-#: Held by whoever works in the process itself: HDF5 is not safe in threads, and Python's own
-#: work would not be quicker in them.
-calls = threading.Lock()
+#: Held by whoever works in the process itself: neither casacore nor matplotlib is safe in threads,
+#: and Python's own work would not be quicker in them.
+_calls = threading.Lock()
 
 #: CPU time (s) and peak memory (MB).
 Taken = tuple[float, float]
@@ -90,7 +90,7 @@ def _patiently(step: Step, action: Command | Call, logs: Logs) -> Taken:
 def _call(step: Step, call: Call, logs: Logs) -> Taken:
     before = time.thread_time()
     try:
-        with calls:
+        with _calls:
             call.function(**call.arguments)
     except FactorError as error:
         raise _failed(step, str(error), logs.out) from error

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from factor.errors import FactorError, Interrupted
-from factor.execution.acting import Logs, act, calls, delete
+from factor.execution.acting import Logs, act, delete
 from factor.execution.local import Processors, wait_awake
 from factor.execution.room import Needs, Room
 from factor.execution.step import Step, canonical_action, digest, file_digest
@@ -29,8 +29,6 @@ log = logging.getLogger("factor.steps")
 
 #: The folders of an absolute path in an action's text or a setting.
 _FOLDER = re.compile(r'(?:(?<=["\[=,\s])|^)/(?:[^/"\[\],=\s]+/)+')
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -168,11 +166,6 @@ class Context:
 
     def _save(self, **changes: Any) -> None:
         self._note(lambda record: replace(record, **changes))
-
-    def read(self, function: Callable[[Path], Result], path: Path) -> Result:
-        """What a function finds in a file of solutions: HDF5 is not safe in threads."""
-        with calls:
-            return function(path)
 
     # -- steps -----------------------------------------------------------------------
 

@@ -83,25 +83,28 @@ class StoreAfter(StateStore):
 def _lines(settings: Settings, schedule: Schedule, found: Statuses) -> Iterator[str]:
     """The operations in their order, each direction with how it stands."""
 
-    def told(operation: str, facets: Iterable[Facet]) -> str:
-        return ", ".join(f"{facet.name} ({_brief(found, operation, facet.name)})" for facet in facets)
+    def told(facets: Iterable[Facet], *operations: str) -> str:
+        brief = (f"{facet.name} ({_brief(found, operations, facet.name)})" for facet in facets)
+        return f"{', '.join(operations)}: {', '.join(brief)}"
 
     for outlier in schedule.outliers:
-        yield f"outlier: outlierpeel, facetsub: {told(outlierpeel.NAME, (outlier,))}"
+        yield f"outlier: {told((outlier,), outlierpeel.NAME, 'facetsub')}"
     for facet in schedule.peeled:
-        yield f"peeled: facetpeel, facetpeelimage, facetsub: {told(facetpeel.IMAGE, (facet,))}"
+        yield f"peeled: {told((facet,), facetpeel.NAME, facetpeel.IMAGE, 'facetsub')}"
     for number, group in enumerate(schedule.groups, 1):
-        states = told(FIRST.operation, group)
-        yield f"group {number} of {len(schedule.groups)}: facetselfcal, facetsub: {states}"
+        yield f"group {number} of {len(schedule.groups)}: {told(group, FIRST.operation, 'facetsub')}"
     for imaging in imaging_sets(settings):
-        name = operation_name("facetimage", imaging, settings)
-        yield f"{name}: {told(name, schedule.imaged)}"
+        yield told(schedule.imaged, operation_name("facetimage", imaging, settings))
         if settings.imaging.make_mosaic:
             name = operation_name("fieldmosaic", imaging, settings)
-            yield f"{name} ({_brief(found, name, FIELD)})"
+            yield f"{name} ({_brief(found, (name,), FIELD)})"
     yield from stale_lines(found)
 
 
-def _brief(found: Statuses, operation: str, direction: str) -> str:
-    """In a word; the reasons follow, where directions can share them."""
-    return found[operation, direction].state
+def _brief(found: Statuses, operations: Sequence[str], direction: str) -> str:
+    """How the first operation stands that is not done; the reasons follow, where directions can share them."""
+    for operation in operations:
+        state = found[operation, direction].state
+        if state != "done":
+            return state if operation == operations[0] else f"{operation} {state}"
+    return "done"

@@ -52,7 +52,7 @@ def gather(outcome: Outcome, solutions: Solutions, new_model: Path) -> dict[str,
         "position_shift_beams": shift_beams(held_at.image, best.image),
         "noise_over_expected": _over_expected(best.quality, thermal_jy),
         "thermal_noise_jy": thermal_jy,
-        **calibrator.context.read(solution_values, solutions.h5parm),
+        **solution_values(solutions.h5parm),
     }
     initial = calibrator.middle_model_of_facet()
     if initial is not None and not moved:

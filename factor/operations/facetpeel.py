@@ -7,7 +7,6 @@ image holds beside it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -46,7 +45,7 @@ def run(context: Context, field: Field, facet: Facet) -> dict[str, Any]:
     """
     target, solved = peeling.solve(context, field, facet)
     weights = solving.weights_path(target)
-    scale = context.read(functools.partial(amplitude_scale, weights=weights), solved.h5parm)
+    scale = amplitude_scale(solved.h5parm, weights=weights)
     solving.finish(target, solved, None, 1.0 / scale**2, peeling.NORMALISED)
     return {"amplitude_scale": scale}
 

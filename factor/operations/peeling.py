@@ -96,7 +96,7 @@ def look_and_judge(context: Context, field: Field, facet: Facet, change: Change)
         The results for the record: verdict, identity of the change.
     """
     before, after = look_at_residuals(context, field, facet, change)
-    measured = context.read(solution_values, change.new.solutions.h5parm)
+    measured = solution_values(change.new.solutions.h5parm)
     values = {"flagged": measured["flagged"], **residual_values(before, after)}
     verdict = judge(values, field.settings.verdict, skip=field.settings.calibration.skip_selfcal_check)
     if verdict.good:

@@ -238,10 +238,13 @@ def _piece(chunk: Chunk, h5parm: Path) -> combining.Piece:
 
 def solutions_of(products: Path, direction: str, kind: str = "") -> Solutions:
     """The final solutions of a direction: from self-calibration, or ``_norm`` and ``_unnorm`` ones."""
-    h5parm = products / f"combined_solutions{kind}.h5"
-    filled = products / f"combined_solutions{kind}_filled.h5"
+    h5parm, filled = _final_files(products, kind)
     leaks = h5parm.exists() and LEAKAGE_NAME in soltab_names(h5parm)
     return Solutions(direction, h5parm, filled, ALL_SOLTABS if leaks else GAINS)
+
+
+def _final_files(products: Path, kind: str) -> tuple[Path, Path]:
+    return products / f"combined_solutions{kind}.h5", products / f"combined_solutions{kind}_filled.h5"
 
 
 def finish(
@@ -264,17 +267,16 @@ def finish(
         Of the solutions, for the names of the files.
     """
     context = target.context
-    final = solutions_of(context.products, target.name, kind)
+    outputs = h5parm, filled = _final_files(context.products, kind)
     arguments = {
         "own": last.h5parm,
         "preapplied": preapplied.filled if preapplied else None,
         "slot_s": target.plan.slot_s,
         "gain": 1.0 / flux_scale**0.5,
-        "path": final.h5parm,
-        "filled": final.filled,
+        "path": h5parm,
+        "filled": filled,
     }
     reads = (last.h5parm,) + ((preapplied.filled,) if preapplied else ())
-    outputs = (final.h5parm, final.filled)
     context.run(Step(f"combined solutions{kind}", Call(combining.combine_final, arguments), reads, outputs))
     return solutions_of(context.products, target.name, kind)
 

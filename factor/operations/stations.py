@@ -14,7 +14,7 @@ log = logging.getLogger("factor.selfcal")
 
 def without_dead(target: Target, solutions: Solutions) -> Target:
     """Leave out stations that a cycle left no solutions."""
-    dead = target.context.read(stations_without_solutions, solutions.h5parm)
+    dead = stations_without_solutions(solutions.h5parm)
     fresh = sorted(set(dead) - set(target.left_out))
     if fresh:
         log.warning(

@@ -4,7 +4,8 @@
 
 run at the top of the checkout. A field with many stations and few sources is simulated in
 DIR/data, so that data outweigh images, as in a real observation; Factor runs on it in DIR/work,
-and the size of that folder, and of what is in it, is measured five times a second. Options like
+and the size of that folder, and of what is in it, is measured five times a second: the peak is
+given, and that of each operation while it has intermediate data. Options like
 ``cluster.ndir_per_node=4`` change the parset.
 """
 
@@ -47,6 +48,8 @@ OPTIONS = {
 
 PERIOD_S = 0.2
 
+_DATA = "data"
+
 
 def kind(path: Path, work: Path) -> str:
     """What a file is part of."""
@@ -55,7 +58,7 @@ def kind(path: Path, work: Path) -> str:
         return parts[0] if len(parts) > 1 else "logs"
     if "scratch" not in parts:
         return "products"
-    return f"{parts[1]}: {'data' if any(part.endswith('.ms') for part in parts) else 'images'}"
+    return f"{parts[1]}: {_DATA if any(part.endswith('.ms') for part in parts) else 'images'}"
 
 
 def sizes(work: Path) -> Counter[str]:
@@ -69,15 +72,16 @@ def sizes(work: Path) -> Counter[str]:
     return found
 
 
-def watched(command: list[str], work: Path) -> Counter[str]:
-    """Run a command, and give what was there at the peak."""
-    peak: Counter[str] = Counter()
+def watched(command: list[str], work: Path) -> dict[str, Counter[str]]:
+    """Run a command, and give what was there at the peak of each operation that had data."""
+    peaks: dict[str, Counter[str]] = {}
     ended = threading.Event()
 
     def watch() -> None:
-        nonlocal peak
         while not ended.wait(PERIOD_S):
-            peak = max(peak, sizes(work), key=lambda found: found.total())
+            found = sizes(work)
+            for name in [kind for kind in found if kind.endswith(f": {_DATA}")]:
+                peaks[name] = max(peaks.get(name, Counter()), found, key=Counter.total)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -86,7 +90,7 @@ def watched(command: list[str], work: Path) -> Counter[str]:
     finally:
         ended.set()
         watcher.join()
-    return peak
+    return peaks
 
 
 def main(folder: Path, *changes: str) -> None:
@@ -103,11 +107,13 @@ def main(folder: Path, *changes: str) -> None:
         "".join(f"[{s}]\n" + "".join(f"{k} = {v}\n" for k, v in o.items()) for s, o in options.items())
     )
     began = time.monotonic()
-    peak = watched([sys.executable, str(CHECKOUT / "bin/runfactor"), str(parset)], folder / "work")
+    peaks = watched([sys.executable, str(CHECKOUT / "bin/runfactor"), str(parset)], folder / "work")
     data = chunk_data_bytes(load_observation(Workspace(folder / "work")))
     print(f"data columns: {data / 1e6:.0f} MB; run: {time.monotonic() - began:.0f} s")  # noqa: T201
-    for name, size in [*peak.most_common(), ("all", peak.total())]:
-        print(f"{name:>24} {size / 1e6:8.0f} MB {size / data:6.2f} x")  # noqa: T201
+    for operation, peak in peaks.items():
+        print(f"peak with {operation}:")  # noqa: T201
+        for name, size in [*peak.most_common(), ("all", peak.total())]:
+            print(f"{name:>24} {size / 1e6:8.0f} MB {size / data:6.2f} x")  # noqa: T201
 
 
 if __name__ == "__main__":

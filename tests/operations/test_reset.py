@@ -220,6 +220,7 @@ def test_reasons(finished: Any, make_run: Callable[[], Any]) -> None:
     assert "facetimage of west: stale because facetsub east was reset\n" in text
     (run.work / "results/facetimage/west/west.image_full.fits").write_bytes(b"")
     (run.work / "results/facetselfcal/west/combined_solutions.h5").unlink()
+    assert "facetsub: east (facetsub not run)" in said("-d", "-r", "east", "-o", "facetsub")
     text = said("-r", "east", "--undo")
     lost = "product results/facetselfcal/west/combined_solutions.h5 is missing"
     assert kept("facetselfcal", "west") == [lost]

@@ -8,7 +8,9 @@ of LoSoTo (https://losoto.readthedocs.io), which DP3 shares.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from factor.files import whole
 from factor.tools.dp3 import MATRICES
 
 Array = NDArray[np.float64]
+
+#: Held by whoever has a file open: HDF5 is not safe in threads.
+_hdf5 = threading.Lock()
 
 PHASE = "phase"
 AMPLITUDE = "amplitude"
@@ -187,19 +192,12 @@ def read_soltabs(path: Path) -> dict[str, Soltab]:
     FactorError
         When the file can't be read, or a soltab has several directions.
     """
-    import tables
-
-    soltabs: dict[str, Soltab] = {}
-    try:
-        with tables.open_file(str(path), "r") as h5:
-            for group in _solset(h5, path)._f_iter_nodes("Group"):
-                if str(group._v_title) in (PHASE, AMPLITUDE, TEC):
-                    soltabs[str(group._v_name)] = _read_soltab(group, path)
-    except (tables.exceptions.HDF5ExtError, tables.exceptions.NodeError, OSError) as error:
-        raise FactorError(
-            f"{path}: can't be read as an H5parm: {error}",
-            "delete it and run again: the solve that made it is repeated",
-        ) from error
+    with _solset(path) as solset:
+        soltabs = {
+            str(group._v_name): _read_soltab(group, path)
+            for group in solset._f_iter_nodes("Group")
+            if str(group._v_title) in (PHASE, AMPLITUDE, TEC)
+        }
     if set(MATRICES[LEAKAGE_NAME]) <= set(soltabs):
         amplitude, phase = (soltabs.pop(name) for name in MATRICES[LEAKAGE_NAME])
         soltabs[LEAKAGE_NAME] = _leakage(amplitude, phase)
@@ -207,11 +205,15 @@ def read_soltabs(path: Path) -> dict[str, Soltab]:
 
 
 def soltab_names(path: Path) -> set[str]:
-    """Names of what an H5parm's first solset has, as `read_soltabs` calls them."""
-    import tables
+    """Names of what an H5parm's first solset has, as `read_soltabs` calls them.
 
-    with tables.open_file(str(path), "r") as h5:
-        names = {str(group._v_name) for group in _solset(h5, path)._f_iter_nodes("Group")}
+    Raises
+    ------
+    FactorError
+        When the file can't be read.
+    """
+    with _solset(path) as solset:
+        names = {str(group._v_name) for group in solset._f_iter_nodes("Group")}
     return names | ({LEAKAGE_NAME} if set(MATRICES[LEAKAGE_NAME]) <= names else set())
 
 
@@ -235,11 +237,14 @@ def _leakage(amplitude: Soltab, phase: Soltab) -> Soltab:
 
 
 def read_frame(path: Path) -> Frame:
-    """Read the (first) direction and the stations of an H5parm."""
-    import tables
+    """Read the (first) direction and the stations of an H5parm.
 
-    with tables.open_file(str(path), "r") as h5:
-        solset = _solset(h5, path)
+    Raises
+    ------
+    FactorError
+        When the file can't be read, or has no direction.
+    """
+    with _solset(path) as solset:
         sources, antennas = solset.source[:], solset.antenna[:]
     positions = {
         _text(row["name"]): (float(row["position"][0]), float(row["position"][1]), float(row["position"][2]))
@@ -251,11 +256,24 @@ def read_frame(path: Path) -> Frame:
     return Frame(_text(sources[0]["name"]).strip("[]"), ra_deg % 360.0, dec_deg, positions)
 
 
-def _solset(h5: Any, path: Path) -> Any:
-    groups = list(h5.root._f_iter_nodes("Group"))
-    if not groups:
-        raise FactorError(f"{path}: has no solset")
-    return groups[0]
+@contextmanager
+def _solset(path: Path) -> Iterator[Any]:
+    """The first solset of an H5parm, while it is being read."""
+    import tables
+
+    try:
+        with _hdf5, tables.open_file(str(path), "r") as h5:
+            groups = list(h5.root._f_iter_nodes("Group"))
+            if not groups:
+                raise FactorError(f"{path}: has no solset")
+            yield groups[0]
+    except (tables.exceptions.HDF5ExtError, tables.exceptions.NodeError, OSError) as error:
+        # HDF5 tells the way to its error first.
+        *_, reason = str(error).splitlines() or [""]
+        raise FactorError(
+            f"{path}: can't be read as an H5parm: {reason}",
+            "delete it and run again: the solve that made it is repeated",
+        ) from error
 
 
 def _text(raw: object) -> str:
@@ -309,7 +327,7 @@ def write_h5parm(path: Path, soltabs: Mapping[str, Soltab], frame: Frame) -> Non
     if LEAKAGE_NAME in soltabs:
         others = {name: soltab for name, soltab in soltabs.items() if name != LEAKAGE_NAME}
         soltabs = others | _matrices(soltabs[LEAKAGE_NAME])
-    with whole(path) as draft, tables.open_file(str(draft), "w") as h5:
+    with whole(path) as draft, _hdf5, tables.open_file(str(draft), "w") as h5:
         solset = h5.create_group("/", SOLSET)
         solset._f_setattr("h5parm_version", np.bytes_(H5PARM_VERSION))
         ants = list(dict.fromkeys(a for soltab in soltabs.values() for a in soltab.ants))

@@ -199,7 +199,12 @@ class _Picture:
         """Whether the run may be going on."""
         if self.held is None or not self.held.alive:
             return False
-        if self.held.is_here or self.pulse is None:
+        if self.pulse is None:
+            return True
+        if self.pulse.outcome or self.pulse.started < self.held.since:
+            # Another command holds the folder: it is being archived.
+            return False
+        if self.held.is_here:
             return True
         heard = moment(self.pulse.updated)
         return heard is None or self.now - heard < SILENCE_S
@@ -218,7 +223,7 @@ class _Picture:
 
     def _state(self) -> tuple[RunState, str]:
         outcome = self.pulse.outcome if self.pulse else ""
-        if self.alive and not outcome:
+        if self.alive:
             return ("preparing" if self._is_preparing() else "running"), ""
         message = self.pulse.message if self.pulse else ""
         waiting = any(len(self._done(work)) < len(work.directions) for work in self.plan.work)

@@ -12,6 +12,7 @@ from factor.errors import InputError
 from factor.progress.model import Progress
 from factor.progress.reading import Reader
 from factor.state.plan import load_plan
+from factor.state.pulse import Pulse, save_pulse
 from factor.state.records import StepRecord
 from factor.state.store import write_json
 from factor.workspace import Workspace
@@ -115,6 +116,16 @@ def test_killed_run(site: Site) -> None:
     assert progress.state == "killed"
     assert statuses(progress) == ["selfcal OK", "interrupted", "interrupted"]
     assert progress.running == ()
+
+
+def test_held_by_another_command(site: Site) -> None:
+    """While a folder is archived its run is what it was when it ended: done, or killed."""
+    site.plan()
+    site.lock()
+    for outcome, state in (("done", "done"), ("", "killed")):
+        save_pulse(site.workspace, Pulse(when(site.now, 400), when(site.now, 300), outcome, "", 500.0))
+        found = Reader(site.workspace).read()
+        assert (found.state, found.elapsed_s, found.usage.memory_mb) == (state, 100.0, 0.0)
 
 
 def test_silence_of_another_machine(site: Site) -> None:

@@ -18,6 +18,8 @@ from factor.progress.words import is_bad, standing
 #: Width of the drawing in its own units.
 _WIDTH = 640.0
 _MARGIN = 26.0
+#: Size below which the name of a patch stands beside it; size of all names on phones (style.css).
+_READABLE, _ON_PHONES = 11.0, 20.0
 
 Point = tuple[float, float]
 
@@ -99,6 +101,12 @@ def _facet(frame: _Frame, direction: Direction, label: str) -> Markup:
     ((x, y),) = frame.place([(planned.ra_deg, planned.dec_deg)])
     room = math.sqrt(_area(points))
     size = max(6.0, min(15.0, room / 5.5, 1.6 * room / max(len(label), 3)))
+    place = (x, y - 5.0)
+    beside = planned.is_patch and size < _READABLE
+    if beside:
+        size = _READABLE
+        half = 0.3 * _ON_PHONES * len(label)
+        place = (min(max(x, half), _WIDTH - half), min(top for _, top in points) - 4.0)
     told = standing(direction)
     classes = f"facet {state_class(direction)}{' patch' if planned.is_patch else ''}"
     corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
@@ -109,7 +117,7 @@ def _facet(frame: _Frame, direction: Direction, label: str) -> Markup:
         element("polygon", points=corners),
         element("polygon", points=corners, class_="hatch") if "hatched" in classes else None,
         element("circle", cx=x, cy=y, r=2.0, class_="calibrator"),
-        element("text", label, x=x, y=y - 5, font_size=size),
+        element("text", label, x=place[0], y=place[1], font_size=size, class_="beside" if beside else None),
         href=f"#{anchor(direction.name)}", class_=classes,
         aria_label=f"{direction.name}: {told}",
     )  # fmt: skip

@@ -49,22 +49,22 @@ class Ds9:
 
     def messages(self, images: Sequence[Path]) -> tuple[Argv, ...]:
         """XPA commands that show images; several of them in frames side by side."""
-        said: list[Argv] = []
+        # The zoom comes last: what fits depends on the frame's size.
+        several = len(images) > 1
+        said: list[Argv] = [] if several or self.new_frame else [("tile", "no")]
         for number, image in enumerate(images, 1):
             if self.new_frame:
                 said.append(("frame", "new"))
-            elif len(images) > 1:
+            elif several:
                 said.append(("frame", str(number)))
-            said += [("file", str(image)), ("zoom", "to", "fit")]
+            said.append(("file", str(image)))
             if self.limits is not None:
                 said.append(("scale", "limits", *(f"{limit:g}" for limit in self.limits)))
             if self.regions is not None:
                 said.append(("regions", "load", str(self.regions)))
-        if len(images) > 1:
+        if several:
             said += [("tile", "yes"), ("lock", "frame", "wcs")]
-        elif not self.new_frame:
-            said.append(("tile", "no"))
-        return tuple(said)
+        return (*said, ("zoom", "to", "fit"))
 
     def start(self, images: Sequence[Path]) -> Argv:
         """A ds9 of its own that begins with these images."""

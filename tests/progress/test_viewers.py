@@ -23,14 +23,14 @@ def lines(ds9: Ds9, images: tuple[Path, ...]) -> list[str]:
 
 def test_ds9_messages() -> None:
     """Golden: limits, regions and frames as the parset says."""
-    assert lines(Ds9("f"), ONE) == ["file /w/a.fits", "zoom to fit", "tile no"]
+    assert lines(Ds9("f"), ONE) == ["tile no", "file /w/a.fits", "zoom to fit"]
     full = Ds9("f", (-0.001, 0.01), new_frame=True, regions=Path("/w/facets.reg"))
     assert lines(full, ONE) == [
-        "frame new", "file /w/a.fits", "zoom to fit", "scale limits -0.001 0.01", "regions load /w/facets.reg"
+        "frame new", "file /w/a.fits", "scale limits -0.001 0.01", "regions load /w/facets.reg", "zoom to fit"
     ]
     assert lines(Ds9("f"), TWO) == [
-        "frame 1", "file /w/pre.fits", "zoom to fit", "frame 2", "file /w/post.fits", "zoom to fit",
-        "tile yes", "lock frame wcs",
+        "frame 1", "file /w/pre.fits", "frame 2", "file /w/post.fits",
+        "tile yes", "lock frame wcs", "zoom to fit",
     ]
     assert Ds9("f").send(("tile", "no")) == ("xpaset", "-p", "f", "tile", "no")
 
@@ -39,8 +39,8 @@ def test_ds9_start() -> None:
     """Golden: a new ds9 has the same on its command line, and an empty frame already."""
     ds9 = Ds9("f", (-0.001, 0.01), new_frame=True)
     assert shlex.join(ds9.start(TWO)) == (
-        "ds9 -title f /w/pre.fits -zoom to fit -scale limits -0.001 0.01 -frame new /w/post.fits "
-        "-zoom to fit -scale limits -0.001 0.01 -tile yes -lock frame wcs"
+        "ds9 -title f /w/pre.fits -scale limits -0.001 0.01 -frame new /w/post.fits "
+        "-scale limits -0.001 0.01 -tile yes -lock frame wcs -zoom to fit"
     )
 
 
@@ -92,7 +92,7 @@ def test_one_ds9_for_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is started once and told of further images; without XPA each has its own."""
     shell = Shell(monkeypatch, "ds9", "xpaset", "xpaget")
     shell.show(settings(), ONE)
-    assert shell.said.pop().endswith("/w/a.fits -zoom to fit -tile no")
+    assert shell.said.pop().endswith("-tile no /w/a.fits -zoom to fit")
     shell.show(settings(), TWO)
     assert shell.said[0] == "frame 1"
     alone = Shell(monkeypatch, "ds9", up=True)

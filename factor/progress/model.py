@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from factor.products.verdict import Verdict
 from factor.state.plan import PlannedDirection
+from factor.state.store import as_json
 
 #: Version of what `Progress.to_json` gives; raised when an entry changes its meaning or goes.
 JSON_VERSION = 1
@@ -286,4 +287,7 @@ class Progress:
             plain["completed"] = list(direction.completed)
             plain["verdict"] = direction.verdict.to_json() if direction.verdict else None
             directions.append({**planned, **plain})
-        return {"version": JSON_VERSION, **content, "group": self.group, "directions": directions}
+        promised: dict[str, Any] = as_json(
+            {"version": JSON_VERSION, **content, "group": self.group, "directions": directions}
+        )
+        return promised

@@ -28,7 +28,7 @@ def as_text(progress: Progress, width: int, *, full_names: bool) -> str:
 
 def as_json(progress: Progress, _width: int, *, indent: int | None) -> str:
     """One JSON document; without an indent on one line."""
-    return json.dumps(progress.to_json(), indent=indent, default=str) + "\n"
+    return json.dumps(progress.to_json(), indent=indent, allow_nan=False) + "\n"
 
 
 def as_page(reader: Reader, folder: Path, progress: Progress, _width: int) -> str:

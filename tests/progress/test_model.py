@@ -222,7 +222,8 @@ def test_json_has_what_is_documented(site: Site) -> None:
     assert content["version"] == 1
     parts = [content, content["directions"][1], content["running"][0], content["running"][0]["steps"][0],
              content["usage"], content["estimate"], content["tallies"][0],
-             content["directions"][0]["verdict"], content["directions"][0]["verdict"]["checks"][0]]  # fmt: skip
+             content["directions"][0]["verdict"],
+             content["directions"][0]["verdict"]["checks"][0]]  # fmt: skip
     for part in parts:
         for name in part:
             assert f"``{name}``" in page, f"{name} is not in docs/checkfactor.rst"

@@ -19,6 +19,14 @@ _USES = {
     "apparent": "one facet, apparent flux densities (not corrected for the primary beam)",
 }
 
+#: Of images that calibration made, by the endings of their names; the last is that of all others.
+_CALIBRATION_USES = {
+    "pre-image": "residual of the whole field in the middle band, before the new model is subtracted",
+    "post-image": "residual of the whole field in the middle band, after the new model is subtracted",
+    "image_full": "the facet with part of the bandwidth, for its new model",
+    "": "the calibrator in a cycle of its self-calibration",
+}
+
 _DATA = """\
 Calibrated data
 ---------------
@@ -130,11 +138,15 @@ def _images(manifest: Manifest) -> str:
     for path, own in sorted(
         manifest.images.items(), key=lambda item: ("/fieldmosaic" not in item[0], item[0])
     ):
-        kind = PurePosixPath(path).stem.rpartition("_")[2]
-        imaged = PurePosixPath(path).parent.name.partition("_")[0] in ("facetimage", "fieldmosaic")
-        use = _USES.get(kind, "") if imaged else "from self-calibration: apparent flux densities"
-        text += f"{path}\n    {use}{'; ' if use else ''}in the run: {own}\n"
+        text += f"{path}\n    {_use(PurePosixPath(path))}; in the run: {own}\n"
     return text
+
+
+def _use(image: PurePosixPath) -> str:
+    if image.parent.name.partition("_")[0] in ("facetimage", "fieldmosaic"):
+        return _USES.get(image.stem.rpartition("_")[2], "apparent flux densities")
+    use = next(use for ending, use in _CALIBRATION_USES.items() if image.stem.endswith(ending))
+    return f"{use}; apparent flux densities"
 
 
 def _files(entries: Sequence[Entry]) -> str:

@@ -33,19 +33,15 @@ def time_smearing(interval_s: float, offset_deg: float, beam_deg: float) -> floa
     return min(1.0, 1.22e-9 * (offset_deg / beam_deg) ** 2 * interval_s**2)
 
 
-def path_smearing(path_lambda: float, offset_deg: float) -> float:
-    """Reduction of the peak when every baseline is averaged along a path of one length.
-
-    This is what baseline-dependent averaging does: over a path of p wavelengths the phase of
-    a source turns by 2 pi p theta cos(phi), with phi the angle between path and offset. The
-    mean over the path is a sinc, whose first term is averaged over phi (Bridle & Schwab 1989,
-    the derivation of their time-average smearing, before it is averaged over baselines).
-    """
-    return min(1.0, (math.pi * path_lambda * math.radians(offset_deg)) ** 2 / 12.0)
-
-
 def longest_path_lambda(offset_deg: float, limit: float) -> float:
-    """The path in the uv plane along which averaging costs a source the given part of its peak."""
+    """The path in the uv plane along which averaging costs a source the given part of its peak.
+
+    Baseline-dependent averaging takes the same path for every baseline. Over p wavelengths the
+    phase of a source turns by 2 pi p theta cos(phi), with phi the angle between path and offset.
+    The mean over the path is a sinc, whose first term is averaged over phi: a loss of
+    (pi p theta)^2 / 12 (Bridle & Schwab 1989, the derivation of their time-average smearing,
+    before it is averaged over baselines).
+    """
     return math.sqrt(12.0 * limit) / (math.pi * math.radians(max(offset_deg, 1e-6)))
 
 
@@ -87,15 +83,15 @@ def choose_averaging(sampling: Sampling, offset_deg: float, beam_deg: float, lim
     limit : float
         Largest loss of a source's peak to either.
     """
-    freqstep = max(
-        (
-            step
-            for step in _divisors(sampling.n_channels)
-            if step == 1
-            or bandwidth_smearing(step * sampling.chan_width_hz, sampling.freq_hz, offset_deg, beam_deg)
-            <= limit
-        ),
+
+    def in_frequency(step: int) -> float:
+        return bandwidth_smearing(step * sampling.chan_width_hz, sampling.freq_hz, offset_deg, beam_deg)
+
+    def in_time(step: int) -> float:
+        return time_smearing(step * sampling.interval_s, offset_deg, beam_deg)
+
+    timesteps = range(1, int(LONGEST_S // sampling.interval_s) + 1)
+    return Averaging(
+        freqstep=max((n for n in _divisors(sampling.n_channels) if in_frequency(n) <= limit), default=1),
+        timestep=max((n for n in timesteps if in_time(n) <= limit), default=1),
     )
-    longest_s = math.sqrt(limit / 1.22e-9) * beam_deg / max(offset_deg, 1e-9)
-    timestep = max(1, min(int(longest_s // sampling.interval_s), int(LONGEST_S // sampling.interval_s)))
-    return Averaging(freqstep, timestep)

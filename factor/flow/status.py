@@ -46,9 +46,10 @@ def statuses(standing: Standing, schedule: Schedule) -> Statuses:
         for facet in facets:
             for operation in operations:
                 settings = calibration_settings(standing, operation, facet)
-                found[operation, facet.name] = _status(standing, operation, facet.name, settings)
-            if found[operations[-1], facet.name].state == "not run" and operations[-1] == RETRY.operation:
-                del found[operations[-1], facet.name]
+                status = _status(standing, operation, facet.name, settings)
+                # A second attempt is not planned, it comes of a first one that failed.
+                if operation != RETRY.operation or status.state != "not run":
+                    found[operation, facet.name] = status
             found["facetsub", facet.name] = _subtraction(standing, facet)
     for imaging in imaging_sets(standing.field.settings):
         _look_at_images(standing, schedule, imaging, found)

@@ -108,7 +108,7 @@ def _run(arguments: argparse.Namespace) -> None:
 def _make(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        (root / "factor.log").open("a").close()
+        Workspace(root).log.open("a").close()
     except OSError as error:
         raise InputError(
             f"cannot write to the working directory {root}: {error.strerror}",

@@ -50,7 +50,7 @@ def test_reaches_the_mosaic(finished: Finished) -> None:
 
 
 def test_products_are_at_their_names(finished: Finished) -> None:
-    """BEHAVIOUR's names: users' scripts, checkfactor and archives look for them."""
+    """The documented names: users' scripts, checkfactor and archives look for them."""
     place, _ = finished
     results = place.work / "results"
     for name in ("factor.log", "factor_directions.txt", "commands.log", "regions/facets_ds9.reg",

@@ -1,4 +1,4 @@
-"""Solution intervals from the flux of a calibrator, as BEHAVIOUR promises them."""
+"""Solution intervals from the flux of a calibrator, as the documentation of facetselfcal gives them."""
 
 from __future__ import annotations
 

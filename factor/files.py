@@ -1,13 +1,17 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and fingerprints of them."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+#: Length of a fingerprint.
+DIGEST_LENGTH = 20
 
 
 @contextmanager
@@ -33,6 +37,12 @@ def copy_whole(source: Path, target: Path) -> None:
     """Copy a file so that the target appears complete or not at all."""
     with whole(target) as draft:
         shutil.copyfile(source, draft)
+
+
+def content_digest(path: Path) -> str:
+    """A fingerprint of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:DIGEST_LENGTH]
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from factor.files import DIGEST_LENGTH, content_digest
 from factor.tools.command import Command
 
 
@@ -90,7 +91,7 @@ def canonical_action(action: Command | Call) -> str:
 
 def digest(*parts: str) -> str:
     """A short fingerprint of texts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def file_digest(path: Path) -> str:
@@ -100,8 +101,4 @@ def file_digest(path: Path) -> str:
         return digest(json.dumps(inside))
     if not path.exists():
         return "absent"
-    content = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            content.update(block)
-    return content.hexdigest()[:20]
+    return content_digest(path)

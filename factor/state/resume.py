@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+from factor.files import DIGEST_LENGTH, content_digest
 from factor.state.records import Record
 from factor.workspace import Workspace
 
@@ -15,9 +14,6 @@ State = Literal["not run", "unfinished", "failed", "done", "stale"]
 
 #: Begin of the names of settings that are fingerprints of what an operation is made from.
 MADE_FROM = "from "
-
-#: Length of a fingerprint, and more than that of what a person would compare.
-_DIGEST_LENGTH = 20
 
 #: What later operations and users need; pictures may be deleted, data are the user's to keep.
 _PRODUCTS = (".fits", ".h5", ".skymodel")
@@ -87,7 +83,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _change(name: str, old: Any, new: Any) -> str:
     made_from = name.startswith(MADE_FROM)
     name = name.removeprefix(MADE_FROM)
-    is_digest = any(len(str(value)) >= _DIGEST_LENGTH for value in (old, new))
+    is_digest = any(len(str(value)) >= DIGEST_LENGTH for value in (old, new))
     if made_from or is_digest:
         # Fingerprints and long lists tell nothing.
         if old is None:
@@ -119,7 +115,7 @@ def note_products(workspace: Workspace, record: Record) -> dict[str, list[Any]]:
         data = any(parent.suffix == ".ms" for parent in path.parents)
         if path.is_file() and not data and scratch not in path.parents:
             stat = path.stat()
-            found[workspace.relative(path)] = [stat.st_size, stat.st_mtime_ns, _digest(path)]
+            found[workspace.relative(path)] = [stat.st_size, stat.st_mtime_ns, content_digest(path)]
     return found
 
 
@@ -134,7 +130,7 @@ def lost_products(workspace: Workspace, record: Record) -> list[str]:
             reasons.append(f"product {name} is missing")
             continue
         # A copy, or an archive, has other times.
-        same = stat.st_size == size and (stat.st_mtime_ns == mtime_ns or _digest(path) == digest)
+        same = stat.st_size == size and (stat.st_mtime_ns == mtime_ns or content_digest(path) == digest)
         if not same:
             reasons.append(f"product {name} has changed")
     return reasons
@@ -155,8 +151,3 @@ def tell_stale(stale: Mapping[tuple[str, str], Iterable[str]]) -> list[str]:
         f"{operation} of {', '.join(directions)}: {Status('stale', reasons)}"
         for (operation, reasons), directions in grouped.items()
     ]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:_DIGEST_LENGTH]

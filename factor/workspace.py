@@ -180,6 +180,10 @@ class Workspace:
         """State of one operation on one direction."""
         return self.state / operation / f"{direction}.json"
 
+    def records(self) -> list[tuple[str, str]]:
+        """Operations and directions of which there is a record."""
+        return sorted((path.parent.name, path.stem) for path in self.state.glob("*/[!.]*.json"))
+
     def out_log(self, operation: str, direction: str) -> Path:
         return self.logs / operation / f"{direction}.out.log"
 

@@ -108,9 +108,9 @@ def unarchive(folder: Path, output: Path, *, symlink: bool, clobber: bool) -> No
         check_space(output, sum(_bytes(item) for item in waiting))
         with run_lock(workspace):
             _restore_all(folder, waiting, output)
-            for record in sorted(workspace.state.glob("*/*.json")):
+            for names in workspace.records():
                 # Some operations leave nothing but their record.
-                workspace.products(record.parent.name, record.stem).mkdir(parents=True, exist_ok=True)
+                workspace.products(*names).mkdir(parents=True, exist_ok=True)
     log.info("restored: go on with  runfactor %s", workspace.parset)
 
 

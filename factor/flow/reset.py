@@ -77,9 +77,8 @@ def _known_directions(workspace: Workspace) -> tuple[str, ...]:
 
 def _existing(workspace: Workspace) -> list[tuple[str, str]]:
     """Operations and directions that have a record or products."""
-    records = {(path.parent.name, path.stem) for path in workspace.state.glob("*/[!.]*.json")}
     products = {(path.parent.name, path.name) for path in workspace.results.glob("*/*") if path.is_dir()}
-    return sorted(records | products)
+    return sorted(products.union(workspace.records()))
 
 
 def reset_to_do(

@@ -20,7 +20,7 @@ def wants_review(settings: Settings, workspace: Workspace) -> bool:
     InputError
         When it should, but there is nobody to be asked.
     """
-    if not settings.globals.interactive or any(workspace.state.glob("*/*.json")):
+    if not settings.globals.interactive or workspace.records():
         return False
     if not sys.stdin.isatty():
         raise InputError(

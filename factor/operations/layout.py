@@ -241,7 +241,7 @@ def check_layout(field: Field) -> None:
     shapes, sources = layout.facets, layout.sources
     # An earlier version kept no sources.
     before, held = kept.facets, kept.sources or sources
-    begun = {path.stem for path in workspace.state.glob("*/[!.]*.json")} & {*shapes, *before}
+    begun = {direction for _, direction in workspace.records()} & {*shapes, *before}
     changed = sorted(
         name
         for name in begun

@@ -88,17 +88,16 @@ class Reader:
 
     def _records(self) -> tuple[Record, ...]:
         found: dict[tuple[str, str], tuple[tuple[int, int], Record]] = {}
-        for path in sorted(self.workspace.state.glob("*/*.json")):
-            key = (path.parent.name, path.stem)
+        for key in self.workspace.records():
             try:
-                stat = path.stat()
+                stat = self.workspace.record(*key).stat()
             except OSError:  # it was deleted just now
                 continue
             stamp = (stat.st_mtime_ns, stat.st_size)
             known = self._known.get(key)
             if known is not None and known[0] == stamp:
                 found[key] = known
-            elif not path.name.startswith("."):
+            else:
                 record = self._store.load(*key)
                 if record is not None:
                     found[key] = (stamp, record)

@@ -188,7 +188,9 @@ class StateStore:
         FactorError
             When the file is damaged or of a newer format.
         """
-        return self._read(self._workspace.record(operation, direction))
+        path = self._workspace.record(operation, direction)
+        remedy = f"delete {path}: the operation then starts again"
+        return read_value(path, RECORD_VERSION, remedy, Record.from_json)
 
     def save(self, record: Record) -> None:
         """Write one record atomically, in place of an older one.
@@ -204,34 +206,6 @@ class StateStore:
 
     def all(self) -> tuple[Record, ...]:
         """Read every record, sorted by operation in the order of a run, then direction."""
-        records = []
-        for path in sorted(self._workspace.state.glob("*/*.json")):
-            record = None if path.name.startswith(".") else self._read(path)
-            if record is not None:
-                records.append(record)
+        found = (self.load(*names) for names in self._workspace.records())
+        records = (record for record in found if record is not None)
         return tuple(sorted(records, key=lambda r: (run_order(r.operation), r.direction)))
-
-    def delete(self, operation: str, direction: str) -> bool:
-        """Forget one record.
-
-        Parameters
-        ----------
-        operation, direction : str
-            What it is of.
-
-        Returns
-        -------
-        bool
-            False when there was none.
-        """
-        path = self._workspace.record(operation, direction)
-        with self._lock:
-            if not path.exists():
-                return False
-            path.unlink()
-            sync_folder(path.parent)
-        return True
-
-    def _read(self, path: Path) -> Record | None:
-        remedy = f"delete {path}: the operation then starts again"
-        return read_value(path, RECORD_VERSION, remedy, Record.from_json)

@@ -48,16 +48,6 @@ def test_all_in_the_order_of_a_run(workspace: Workspace) -> None:
                       "fieldmosaic"] for direction in "ab"]
 
 
-def test_delete(workspace: Workspace) -> None:
-    """A reset forgets one direction and no other."""
-    store = StateStore(workspace)
-    store.save(_record())
-    store.save(_record(direction="facet_2"))
-    assert store.delete("facetselfcal", "facet_1")
-    assert not store.delete("facetselfcal", "facet_1")
-    assert [record.direction for record in store.all()] == ["facet_2"]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

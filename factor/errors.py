@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 
+def _told(message: str, hint: str) -> str:
+    return f"{message}\n  -> {hint}" if hint else message
+
+
 class FactorError(Exception):
     """A problem that is told to the user in one readable message, without a traceback.
 
@@ -24,7 +28,7 @@ class FactorError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  -> {self.hint}" if self.hint else self.message
+        return _told(self.message, self.hint)
 
     @property
     def parts(self) -> dict[str, str]:
@@ -131,5 +135,18 @@ class NoRoomError(FactorError):
     """A disk has too little room for what is about to begin: the run stops, no direction has failed."""
 
 
-class Interrupted(FactorError):
-    """The user (Ctrl-C) or the system (SIGTERM) asked the run to stop."""
+class Interrupted(KeyboardInterrupt):
+    """The user (Ctrl-C) or the system (SIGTERM) asked the run to stop.
+
+    As Python's own it is no `Exception`: whatever was being read or made then has not failed.
+
+    Parameters
+    ----------
+    message : str
+        What was stopped, and what is kept.
+    hint : str, optional
+        What the user can do next.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(_told(message, hint))

@@ -52,8 +52,8 @@ def guarded(name: str, action: Callable[[], None]) -> int:
     except FactorError as error:
         _tell(name, _listed(error))
         return error.exit_status
-    except KeyboardInterrupt:
-        _tell(name, "interrupted; run the same command again to go on")
+    except KeyboardInterrupt as stopped:
+        _tell(name, str(stopped) or "interrupted; run the same command again to go on")
         return _INTERRUPTED
     except SystemExit as end:  # argparse ends so, after help and after wrong usage
         return end.code if isinstance(end.code, int) else _UNEXPECTED

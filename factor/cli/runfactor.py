@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from factor import log, parset
 from factor.cli.common import add_parset, guarded, make_parser, names, not_yet
-from factor.errors import FactorError, InputError, Interrupted
+from factor.errors import FactorError, InputError
 from factor.workspace import OPERATIONS, Workspace
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
     try:
         process.run(settings, _options(arguments, reset, reset_ops))
-    except (InputError, Interrupted):
+    except InputError:
         raise
     except FactorError:
         logging.getLogger("factor").info("all that failed, with pictures: checkfactor %s", arguments.parset)

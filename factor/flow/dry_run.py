@@ -12,7 +12,7 @@ from factor.flow.reset import describe, reset_to_do, subtracted_from
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.flow.status import Statuses, stale_lines, statuses
-from factor.observation.chunks import check_disk, planned_observation
+from factor.observation.chunks import check_disk, check_made, planned_observation
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.facet_imaging import imaging_sets, operation_name
@@ -47,6 +47,7 @@ def tell_plan(
         What is to be reset.
     """
     workspace = engine.workspace
+    check_made(plan, workspace)
     observation = planned_observation(plan, workspace)
     reset = reset_to_do(workspace, observation, *asked)
     for line in describe(reset, workspace):
@@ -102,7 +103,7 @@ def _lines(settings: Settings, schedule: Schedule, found: Statuses) -> Iterator[
 
 
 def _brief(found: Statuses, operations: Sequence[str], direction: str) -> str:
-    """How the first operation stands that is not done; the reasons follow, where directions can share them."""
+    """The first operation that is not done; the reasons follow, where directions can share them."""
     for operation in operations:
         state = found[operation, direction].state
         if state != "done":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from factor.directions.model import Facet
-from factor.errors import FactorError, Interrupted, NoRoomError
+from factor.errors import FactorError, NoRoomError
 from factor.execution.context import Engine
 from factor.execution.local import side_by_side
 from factor.tuning.resources import share
@@ -44,6 +44,6 @@ def facets_side_by_side(
     shared = replace(engine, threads=part.threads, memory_gb=part.memory_gb)
     failures = side_by_side({facet.name: job(shared, facet) for facet in facets}, part.at_once)
     for error in failures.values():
-        if isinstance(error, Interrupted | NoRoomError):
+        if isinstance(error, NoRoomError):
             raise error
     return failures

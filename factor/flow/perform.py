@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from factor.errors import FactorError, Interrupted, NoRoomError
+from factor.errors import FactorError, NoRoomError
 from factor.execution.context import Context
 
 log = logging.getLogger("factor")
@@ -52,7 +52,7 @@ def perform(
     context.start(settings)
     try:
         context.finish(operate())
-    except (Interrupted, NoRoomError):
+    except NoRoomError:
         raise
     except FactorError as error:
         context.fail(error)

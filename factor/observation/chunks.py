@@ -43,14 +43,16 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
     FactorError
         When the disk is too small or a chunk can't be made.
     """
+    check_made(plan, workspace)
     notes = planned_notes(plan, workspace)
-    refuse_other_input(_existing_notes(workspace), notes, _REMEDY)
     for leftover in workspace.chunks.glob("Band_*/*.ms.part"):
         shutil.rmtree(leftover)
     missing = _missing(plan, workspace)
     check_disk(plan, workspace)
-    for band in {file.band.name: file.band for chunk in plan for file in chunk.files}.values():
-        _copy_skymodel(band.skymodel, _skymodel(workspace, band.name))
+    for source, copy in _skymodels(plan, workspace):
+        # What was subtracted does not change during a run.
+        if not copy.exists():
+            copy_whole(source, copy)
     tasks = []
     for chunk, file, target in missing:
         Ledger(workspace, target).create()
@@ -156,6 +158,12 @@ def _skymodel(workspace: Workspace, band: str) -> Path:
     return workspace.band(band) / f"{band}.skymodel"
 
 
+def _skymodels(plan: Sequence[ChunkPlan], workspace: Workspace) -> list[tuple[Path, Path]]:
+    """The sky model of each band, and where its copy is."""
+    bands = {file.band.name: file.band for chunk in plan for file in chunk.files}
+    return [(band.skymodel, _skymodel(workspace, name)) for name, band in bands.items()]
+
+
 def _existing_notes(workspace: Workspace) -> dict[Path, ChunkNote]:
     notes, problems = {}, []
     for path in sorted(workspace.chunks.glob("Band_*/*_chunk*.ms")):
@@ -166,6 +174,20 @@ def _existing_notes(workspace: Workspace) -> dict[Path, ChunkNote]:
     if problems:
         raise InputError(problems, "delete these, Factor then makes them again from dir_ms")
     return notes
+
+
+def check_made(plan: Sequence[ChunkPlan], workspace: Workspace) -> None:
+    """Refuse an input that is not the one of the chunks that are there.
+
+    Raises
+    ------
+    InputError
+        When files, times, frequencies or sky models are others.
+    """
+    refuse_other_input(_existing_notes(workspace), planned_notes(plan, workspace), _REMEDY)
+    for source, copy in _skymodels(plan, workspace):
+        if copy.exists() and copy.read_bytes() != source.read_bytes():
+            raise InputError(f"{source} differs from {copy}, with which the chunks were made", _REMEDY)
 
 
 def refuse_other_input(
@@ -220,15 +242,6 @@ def check_disk(plan: Sequence[ChunkPlan], workspace: Workspace) -> str:
             "make room there, or set dir_working to a larger disk",
         )
     return f"{needed / 1e9:.2f} GB of chunks still to be made, {free / 1e9:.3g} GB free in {there}"
-
-
-def _copy_skymodel(source: Path, target: Path) -> None:
-    """Copy a sky model once: what was subtracted does not change during a run."""
-    if target.exists():
-        if target.read_bytes() != source.read_bytes():
-            raise InputError(f"{source} differs from {target}, with which the chunks were made", _REMEDY)
-        return
-    copy_whole(source, target)
 
 
 def observation_of(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> Observation:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from factor.errors import FactorError, Interrupted
+from factor.errors import FactorError
 from factor.state.pulse import Pulse, load_pulse, save_pulse
 from factor.state.records import now
 from factor.workspace import Workspace
@@ -34,7 +34,7 @@ def heartbeat(workspace: Workspace) -> Iterator[None]:
     try:
         yield
         outcome = "done"
-    except (Interrupted, KeyboardInterrupt) as error:
+    except KeyboardInterrupt as error:
         outcome, message = "stopped", str(error)
         raise
     except Exception as error:

@@ -448,7 +448,7 @@ def test_interrupted_step_is_not_a_failure(
     def run() -> None:
         try:
             context.run(shell("one", "touch $out; sleep 30", output))
-        except FactorError as error:
+        except Interrupted as error:
             errors.append(error)
 
     thread = threading.Thread(target=run)

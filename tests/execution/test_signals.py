@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from factor.errors import Interrupted
 from factor.execution.local import side_by_side
 from factor.execution.signals import stop_on_signals
+from factor.products.models import skymodel
 from factor.tools import runner
 
 CODE = """
@@ -93,6 +95,19 @@ def test_another_signal_does_not_disturb_the_end() -> None:
     runner.reset()
     assert ended == ["well"]
     assert signal.getsignal(signal.SIGTERM) != signal.SIG_IGN
+
+
+def test_what_is_being_read_is_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads what lets all kinds of errors out must not take Ctrl-C for one of them."""
+    path = tmp_path / "sound.skymodel"
+    path.touch()
+    reader = SimpleNamespace(skyModelReader=lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(skymodel, "_lsmtool_tables", lambda: reader)
+    with pytest.raises(Interrupted, match=r"^stopped by SIGINT"), stop_on_signals():
+        skymodel.read(path)
+    runner.reset()
 
 
 def test_a_signal_that_another_thread_got() -> None:

@@ -19,7 +19,7 @@ from factor.workspace import Workspace
 @pytest.mark.parametrize(
     ("error", "status"), [(Interrupted("stopped"), "running"), (FactorError("broken"), "failed")]
 )
-def test_being_stopped_is_no_failure(tmp_path: Path, error: FactorError, status: str) -> None:
+def test_being_stopped_is_no_failure(tmp_path: Path, error: BaseException, status: str) -> None:
     """After Ctrl-C a direction is unfinished: nobody should look for what went wrong in it."""
     workspace = Workspace(tmp_path)
     shell = Path("/bin/sh")

@@ -70,6 +70,13 @@ def test_a_chunk_that_is_made_again(make_run: Callable[[], Any], capfd: Any) -> 
     assert f"{chunk}: " in capfd.readouterr().err
 
 
+def test_other_chunks_are_refused(finished: Any, capfd: Any) -> None:
+    """Also by the dry run, which must not call done what a run would refuse."""
+    for options in (("-d",), ()):
+        assert finished.run(*options, global__chunk_size_sec="2400") == 2
+        assert "is not part of the chunks that dir_ms gives now" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("skip", "limit", "good"), [(True, 1.0, True), (False, 2.0, True), (False, 1.0, False)]
 )

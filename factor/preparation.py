@@ -13,11 +13,13 @@ from factor.observation.checks import check_input
 from factor.observation.chunks import bytes_needed, known_flagged_fractions, make_chunks
 from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan, plan_chunks
+from factor.observation.subtracted import model_warnings
 from factor.parset import Settings
 from factor.state.intent import Reset
 from factor.state.ledger import Ledger
 from factor.state.records import Record
 from factor.state.store import StateStore
+from factor.tools.environment import Tools
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor")
@@ -44,6 +46,14 @@ def plan_observation(settings: Settings, workspace: Workspace, jobs: int) -> tup
         "input: %d bands (%s) in %s, %d time chunks", len(bands), span, settings.globals.dir_ms, len(plan)
     )
     return plan
+
+
+def compare_models(plan: tuple[ChunkPlan, ...], workspace: Workspace, tools: Tools, jobs: int) -> None:
+    """Warn of sky models that are not what was subtracted, before chunks are made of the data."""
+    if bytes_needed(plan, workspace):
+        bands = {file.band.name: file.band for chunk in plan for file in chunk.files}
+        for warning in model_warnings(bands.values(), tools, jobs):
+            log.warning(warning)
 
 
 def chunk_observation(plan: tuple[ChunkPlan, ...], workspace: Workspace, jobs: int) -> Observation:

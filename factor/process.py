@@ -24,6 +24,7 @@ from factor.flow.status import note_statuses, statuses
 from factor.observation.chunks import planned_observation
 from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan
+from factor.observation.wild import flag_wild
 from factor.operations.choosing import check_given
 from factor.operations.facet_imaging import imaging_sets
 from factor.operations.flagging import check_flags
@@ -31,6 +32,7 @@ from factor.operations.layout import lay_out
 from factor.parset import Settings
 from factor.preparation import (
     chunk_observation,
+    compare_models,
     finish_edits,
     make_folders,
     plan_observation,
@@ -97,6 +99,7 @@ def run(settings: Settings, options: RunOptions) -> None:
             review(settings, workspace, planned_observation(chunk_plan, workspace))
         with display(workspace):
             observation = chunk_observation(chunk_plan, workspace, jobs)
+            flag_wild(observation, workspace, tools, settings.calibration.solve_min_uv_lambda, jobs)
             engine = _engine(settings, workspace, tools, cpus)
             standing = _settle(settings, engine, observation, options)
             schedule = Schedule.of(standing.field)
@@ -158,6 +161,7 @@ def _checked(
     )
     first = plan[0].files[0].sources[0]
     check_flags(settings, tools[0], first.path, first.data_column)
+    compare_models(tuple(plan), workspace, tools[0], jobs)
     return tools[0], tuple(plan)
 
 

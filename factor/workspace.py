@@ -168,6 +168,10 @@ class Workspace:
         """New data of a chunk on their way into it, while it is being edited."""
         return chunk_ms.with_suffix(".pending.npy")
 
+    def wild(self, chunk_ms: Path) -> Path:
+        """What was flagged in a chunk because a station was mad; there once somebody has looked."""
+        return chunk_ms.with_suffix(".wild.json")
+
     def products(self, operation: str, direction: str) -> Path:
         """Folder of the products of one operation on one direction."""
         return self.results / operation / direction

@@ -56,6 +56,7 @@ def make_chunks(plan: Sequence[ChunkPlan], workspace: Workspace, jobs: int = 1) 
     tasks = []
     for chunk, file, target in missing:
         Ledger(workspace, target).create()
+        workspace.wild(target).unlink(missing_ok=True)
         tasks.append(
             CopyJob(
                 tuple(info.path for info in file.sources),

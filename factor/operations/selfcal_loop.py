@@ -105,7 +105,7 @@ def self_calibrate(calibrator: Calibrator) -> Outcome:
         with_gains = number > PHASE_CYCLES and not calibrator.plan.phases_only
         label = f"cycle{number:02d}"
         solutions = solving.solve(target, data, model, label, with_gains=with_gains)
-        target = stations.without_dead(target, solutions)
+        before, target = target, stations.without_senseless(target, solutions)
         cycles.append(_image_cycle(calibrator, data, number, solutions))
         best = _best(cycles)
         calibrator.context.release(*(ms for cycle in cycles if cycle is not best for ms in cycle.data))
@@ -113,7 +113,8 @@ def self_calibrate(calibrator: Calibrator) -> Outcome:
             # From here on the source is where the catalogue has it, no longer where it came.
             held_at = cycles[1]
         model = _held_model(calibrator, cycles[-1], held_at)
-        if number >= PHASE_CYCLES + 2 and not worthwhile(cycles[-2].quality, cycles[-1].quality):
+        settled = target == before and not worthwhile(cycles[-2].quality, cycles[-1].quality)
+        if number >= PHASE_CYCLES + 2 and settled:
             break
     best = _best(cycles) or cycles[-1]
     solving.release(calibrator.target, data)

@@ -1,4 +1,4 @@
-"""Which stations a direction is solved for: not those that have no solutions."""
+"""Which stations a direction is solved for: not those whose solutions make no sense."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from factor.operations.base import Solutions
 from factor.operations.solving import Target
-from factor.products.solutions.health import stations_without_solutions
+from factor.products.solutions.health import senseless_stations
 
 log = logging.getLogger("factor.selfcal")
 
 
-def without_dead(target: Target, solutions: Solutions) -> Target:
-    """Leave out stations that a cycle left no solutions."""
-    dead = stations_without_solutions(solutions.h5parm)
-    fresh = sorted(set(dead) - set(target.left_out))
+def without_senseless(target: Target, solutions: Solutions) -> Target:
+    """Leave out stations to which a cycle gave no solutions that make sense."""
+    senseless = senseless_stations(solutions.h5parm)
+    fresh = sorted(set(senseless) - set(target.left_out))
     if fresh:
         log.warning(
             "%s: from here on without %s: no data, or no solutions that make sense",

@@ -193,7 +193,32 @@ class DDECal:
         return options
 
 
-DP3Step = Predict | H5ParmPredict | ApplyCal | PhaseShift | Average | PreFlag | ChannelRange | DDECal
+@dataclass(frozen=True)
+class GainCal:
+    """Solve every slot for stations that see all sources of a model alike."""
+
+    parmdb: Path
+    sourcedb: Path
+    caltype: str
+    nchan: int
+    uvlambdamin: float
+
+    def options(self) -> dict[str, object]:
+        return {
+            "type": "gaincal",
+            "parmdb": self.parmdb,
+            "sourcedb": self.sourcedb,
+            "caltype": self.caltype,
+            "usebeammodel": False,
+            "solint": 1,
+            "nchan": self.nchan,
+            "uvlambdamin": self.uvlambdamin,
+        }
+
+
+DP3Step = (
+    Predict | H5ParmPredict | ApplyCal | PhaseShift | Average | PreFlag | ChannelRange | DDECal | GainCal
+)
 
 
 #: Bits of a compressed visibility's real or imaginary part: its error is 7e-4 of the data's rms.
@@ -217,7 +242,9 @@ class DP3Run:
     outputs : tuple of Path
         What it leaves beside ``msout``.
     times : int
-        Number of time slots to read, from the first one; 0 for all.
+        Number of time slots to read; 0 for all.
+    first_time : int
+        Number of the time slot to begin with.
     compress : bool
         Compress data and weights with Dysco; flagged data become NaN. Never for data from
         which something is subtracted.
@@ -229,6 +256,7 @@ class DP3Run:
     msout: Path | None = None
     outputs: tuple[Path, ...] = ()
     times: int = 0
+    first_time: int = 0
     compress: bool = False
 
 
@@ -248,7 +276,7 @@ def dp3_command(tools: Tools, run: DP3Run) -> Command:
         "msin.datacolumn": run.datacolumn,
     }
     if run.times:
-        options["msin.ntimes"] = run.times
+        options |= {"msin.ntimes": run.times, "msin.starttimeslot": run.first_time}
     if run.msout is None:
         # Without an output DP3 would write the processed data into its input.
         options |= {"steps": (*names, "nowhere"), "nowhere.type": "null"}

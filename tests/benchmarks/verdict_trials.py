@@ -131,11 +131,11 @@ class Trial:
                     lines[number] = ",".join(parts)
             model.write_text("\n".join(lines) + "\n")
 
-    def dp3(self, ms: Path, *steps: str) -> None:
-        """Change the residual data by steps of DP3."""
+    def dp3(self, ms: Path, *steps: str, column: str = "SUBTRACTED_DATA_ALL") -> None:
+        """Change the residual data, or another column, by steps of DP3."""
         command = [
-            str(find_tools().dp3), f"msin={ms}", "msin.datacolumn=SUBTRACTED_DATA_ALL",
-            "msout=.", "msout.datacolumn=SUBTRACTED_DATA_ALL", *steps,
+            str(find_tools().dp3), f"msin={ms}", f"msin.datacolumn={column}",
+            "msout=.", f"msout.datacolumn={column}", *steps,
         ]
         subprocess.run(command, check=True, capture_output=True)
 
@@ -247,13 +247,15 @@ def _add_source(trial: Trial, place: tuple[float, float], columns: tuple[str, st
     header = trial.models[0].read_text().splitlines()[0] + "\n"
     source.write_text(f"{header}, , {seen_as}, {sky}\n" + line.format(n=0, patch=seen_as))
     for ms in trial.sets:
-        trial.dp3(
-            ms, "steps=[a,b]", "a.type=h5parmpredict", f"a.sourcedb={source}", "a.operation=add",
+        seen = (
+            "a.type=h5parmpredict", f"a.sourcedb={source}", "a.operation=add",
             f"a.directions=[[{seen_as}]]", f"a.applycal.parmdb={trial.field / 'truth/effects.h5'}",
             "a.applycal.steps=[p,g]", "a.applycal.correction=phase000",
             "a.applycal.p.correction=phase000", "a.applycal.g.correction=amplitude000",
-            "b.type=predict", f"b.sourcedb={source}", "b.operation=subtract",
         )  # fmt: skip
+        subtracted = ("b.type=predict", f"b.sourcedb={source}", "b.operation=subtract")
+        trial.dp3(ms, "steps=[a]", *seen, column="DATA")
+        trial.dp3(ms, "steps=[a,b]", *seen, *subtracted)
         with ms.with_suffix(".merge").open("a") as model:
             model.write(f", , {patch}, {sky}\n" + line.format(n=1, patch=patch))
 
@@ -298,6 +300,7 @@ def _mad(gain: Callable[[np.random.Generator, tuple[int, int]], np.ndarray], sta
                 factor = np.where(one[:, None, None], gains, 1.0)
                 factor = factor * np.where(two[:, None, None], gains.conj(), 1.0)
                 main.putcol("SUBTRACTED_DATA_ALL", (full * factor - (full - rest)).astype(np.complex64))
+                main.putcol("DATA", (full * factor).astype(np.complex64))
 
     return spoil
 

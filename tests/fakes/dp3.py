@@ -234,6 +234,10 @@ def _perform(data: Data, options: dict[str, str]) -> Data:
     if kind == "ddecal":
         _solve(data, options)
         return data
+    if kind == "gaincal":
+        same = {"mode": options["caltype"], "h5parm": options["parmdb"], "directions": "all"}
+        _solve(data, {**options, **same})
+        return data
     assert kind == "null", f"no such step: {kind}"
     return data
 

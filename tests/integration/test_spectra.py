@@ -51,7 +51,7 @@ def test_edges_of_the_band(one_band: Path, tmp_path: Path, middles_mhz: tuple[fl
             window.putcell("CHAN_FREQ", 0, channels)
         freqs.append(channels)
         sets.append(tmp_path / f"band{middle:.0f}.ms")
-        run = dp3_command(tools, DP3Run((ms,), "DATA", (Predict(sky, "replace"),), sets[-1]))
+        run = dp3_command(tools, DP3Run((ms,), "SUBTRACTED_DATA_ALL", (Predict(sky, "replace"),), sets[-1]))
         subprocess.run(run.full_argv, check=True, capture_output=True)
     count, terms = spectral_setup([1e6 * middle for middle in middles_mhz], 4)
     options = WSClean(

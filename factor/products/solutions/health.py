@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -50,26 +51,40 @@ def solution_values(path: Path) -> dict[str, float]:
     soltabs = read_soltabs(path)
     good = sum(int(soltab.good.sum()) for soltab in soltabs.values())
     total = max(1, sum(soltab.values.size for soltab in soltabs.values()))
-    phases = np.array(list(phase_scatter(soltabs[FAST_PHASE]).values()))
-    values = {"flagged": 1.0 - good / total, "phase_scatter_rad": _median(phases)}
-    # A station without a number has no solutions left.
-    senseless = ~(phases <= SENSELESS_PHASES_RAD)
+    stations = soltabs[FAST_PHASE].ants
+    values = {
+        "flagged": 1.0 - good / total,
+        "phase_scatter_rad": _median(phase_scatter(soltabs[FAST_PHASE])),
+        "bad_stations": len(_senseless(soltabs)) / len(stations),
+    }
     if SLOW_AMPLITUDE in soltabs:
-        gains = np.array(list(gain_scatter(soltabs[SLOW_AMPLITUDE]).values()))
-        values["gain_scatter"] = _median(gains)
-        senseless |= ~(gains <= SENSELESS_GAINS) | _off_scale(soltabs[SLOW_AMPLITUDE])
-    values["bad_stations"] = float(senseless.mean())
+        values["gain_scatter"] = _median(gain_scatter(soltabs[SLOW_AMPLITUDE]))
     return values
 
 
-def stations_without_solutions(path: Path) -> tuple[str, ...]:
-    """The stations of a file that have no good solution in one of the soltabs that are applied.
+def senseless_stations(path: Path) -> tuple[str, ...]:
+    """The stations of a file whose solutions make no sense, or that have none.
 
-    Their data are flagged when they are corrected.
+    Stations without a good solution in one of the soltabs that are applied (their data are
+    flagged when they are corrected), with phases or gains that are nothing but scatter, and
+    with gains on another scale than those of the others.
     """
-    soltabs = [soltab for soltab in read_soltabs(path).values() if soltab.kind != TEC]
-    dead = {ant for soltab in soltabs for i, ant in enumerate(soltab.ants) if not soltab.good[:, :, i].any()}
-    return tuple(sorted(dead))
+    return tuple(sorted(_senseless(read_soltabs(path))))
+
+
+def _senseless(soltabs: Mapping[str, Soltab]) -> set[str]:
+    applied = [soltab for soltab in soltabs.values() if soltab.kind != TEC]
+    bad = {ant for soltab in applied for i, ant in enumerate(soltab.ants) if not soltab.good[:, :, i].any()}
+    bad |= _beyond(phase_scatter(soltabs[FAST_PHASE]), SENSELESS_PHASES_RAD)
+    if SLOW_AMPLITUDE in soltabs:
+        amplitude = soltabs[SLOW_AMPLITUDE]
+        bad |= _beyond(gain_scatter(amplitude), SENSELESS_GAINS)
+        bad |= {ant for ant, off in zip(amplitude.ants, _off_scale(amplitude), strict=True) if off}
+    return bad
+
+
+def _beyond(values: Mapping[str, float], limit: float) -> set[str]:
+    return {ant for ant, value in values.items() if value > limit}
 
 
 def _off_scale(amplitude: Soltab) -> Bools:
@@ -80,7 +95,7 @@ def _off_scale(amplitude: Soltab) -> Bools:
     return np.asarray(np.abs(scales - np.median(scales)) > np.log(SENSELESS_SCALE))
 
 
-def _median(values: np.ndarray) -> float:
+def _median(values: Mapping[str, float]) -> float:
     """NaN when no station has a value."""
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else float("nan")
+    known = [value for value in values.values() if np.isfinite(value)]
+    return float(np.median(known)) if known else float("nan")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factor.products.solutions.health import solution_values, stations_without_solutions
+from factor.products.solutions.health import senseless_stations, solution_values
 from factor.products.solutions.soltabs import AMPLITUDE, PHASE, Frame, Soltab, write_h5parm
 
 ANTS = tuple(f"CS{n:03d}HBA0" for n in range(10))
@@ -43,6 +43,7 @@ def test_mad_stations_and_flags(tmp_path: Path) -> None:
     gains[:, :, 5] = np.exp(random.normal(0.0, 1.5, (4, 2, 2)))
     values = _values(tmp_path / "b.h5", phases, gains, flagged=0.25)
     assert values["bad_stations"] == pytest.approx(0.5)
+    assert senseless_stations(tmp_path / "b.h5") == tuple(ANTS[i] for i in (0, 1, 2, 5, 6))
     assert values["phase_scatter_rad"] == pytest.approx(0.2, abs=0.03)
     total = 200 * 2 * 10 + 4 * 2 * 10 * 2
     assert values["flagged"] == pytest.approx(50 * 2 * 10 / total)
@@ -62,4 +63,4 @@ def test_stations_without_solutions_are_bad(tmp_path: Path) -> None:
     phases[:, :, 1] = np.nan
     values = _values(tmp_path / "d.h5", phases, np.ones((4, 2, 10, 2)))
     assert values["bad_stations"] == pytest.approx(0.1)
-    assert stations_without_solutions(tmp_path / "d.h5") == ("CS001HBA0",)
+    assert senseless_stations(tmp_path / "d.h5") == ("CS001HBA0",)

@@ -1,0 +1,183 @@
+"""Stations gone mad, found before anything is solved for a direction.
+
+The input is calibrated without regard to direction: held against all sources of the sky model
+together, the gains of a station are near one, and their phases change little from slot to
+slot. A single faint calibrator cannot show this: what other sources leave in its data is
+steadier than the station.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from factor.observation.model import Chunk, ChunkFile, Observation
+from factor.products.solutions.soltabs import FAST_PHASE, SLOW_AMPLITUDE, Soltab, read_soltabs
+from factor.products.solutions.weeding import COHERENCE_WINDOW, WILD_FACTOR, weed
+from factor.state.store import write_json
+from factor.tools import runner
+from factor.tools.dp3 import ChannelRange, DP3Run, GainCal, Predict, dp3_command
+from factor.tools.environment import Tools
+from factor.workspace import Workspace
+
+log = logging.getLogger("factor")
+
+#: Format of the note beside a chunk.
+WILD_VERSION = 1
+
+#: Channels of the middle band that are looked at, in its middle.
+CHANNELS = 4
+
+#: With more of the stations mad it is rather the sky model that is wrong, or too faint.
+MOST_WILD = 0.25
+
+
+@dataclass(frozen=True)
+class Wild:
+    """A stretch of time in which a station is mad.
+
+    Attributes
+    ----------
+    station : str
+        Its name.
+    start_mjd_s, end_mjd_s : float
+        From when to when.
+    """
+
+    station: str
+    start_mjd_s: float
+    end_mjd_s: float
+
+
+def flag_wild(
+    observation: Observation, workspace: Workspace, tools: Tools, min_uv_lambda: float, jobs: int
+) -> None:
+    """Flag mad stations in all chunks in which nobody has looked for them yet, and say so.
+
+    Parameters
+    ----------
+    observation : Observation
+        The chunks.
+    workspace : Workspace
+        Where it is noted that a chunk was looked at.
+    tools : Tools
+        The programs found.
+    min_uv_lambda : float
+        Shortest baseline of the solve.
+    jobs : int
+        Solves at once.
+    """
+    fresh = [chunk for chunk in observation.chunks if not _is_noted(chunk, workspace)]
+    with tempfile.TemporaryDirectory(prefix="factor-") as folder, ThreadPoolExecutor(jobs) as pool:
+        asked = [(_middle(chunk), Path(folder, f"{chunk.name}.h5")) for chunk in fresh]
+        errors = list(pool.map(lambda one: _solve(tools, one[0], one[1], min_uv_lambda), asked))
+        # Tables and HDF5 are read in this thread alone.
+        for chunk, (file, gains), error in zip(fresh, asked, errors, strict=True):
+            if error:
+                log.warning("%s: could not be looked at for mad stations: %s", file.path.name, error)
+                continue
+            solved = read_soltabs(gains)
+            stretches = wild_stretches(solved[FAST_PHASE], solved[SLOW_AMPLITUDE])
+            found = _believed(chunk, stretches, len(observation.stations))
+            for each in chunk.files:
+                if found:
+                    _flag(each.path, found)
+                # Last: flags that are set twice do no harm.
+                note = {"flagged": [asdict(wild) for wild in found]}
+                write_json(workspace.wild(each.path), note, WILD_VERSION)
+
+
+def _middle(chunk: Chunk) -> ChunkFile:
+    return chunk.files[len(chunk.files) // 2]
+
+
+def _is_noted(chunk: Chunk, workspace: Workspace) -> bool:
+    return all(workspace.wild(file.path).exists() for file in chunk.files)
+
+
+def _solve(tools: Tools, file: ChunkFile, gains: Path, min_uv_lambda: float) -> str:
+    """Solve for the gains of each station and slot; why it failed, empty when it did not."""
+    count = min(CHANNELS, len(file.freqs_hz))
+    steps = (
+        ChannelRange((len(file.freqs_hz) - count) // 2, count),
+        Predict(file.skymodel, "add"),
+        GainCal(gains, file.skymodel, "diagonal", count, min_uv_lambda),
+    )
+    command = dp3_command(tools, DP3Run((file.path,), "DATA", steps, None, (gains,)))
+    return runner.run(command, gains.with_suffix(".out"), gains.with_suffix(".err")).error
+
+
+def wild_stretches(phase: Soltab, amplitude: Soltab) -> list[Wild]:
+    """Find the stations whose phases are random, and when, and those on another scale.
+
+    Parameters
+    ----------
+    phase, amplitude : Soltab
+        Of the gains that all sources together gave.
+
+    Returns
+    -------
+    list of Wild
+        Random phases with a window of `weed` more on each side, since a station may have gone
+        mad in it.
+    """
+    lost = np.zeros((len(phase.times), len(phase.ants)), dtype=bool)
+    # Windows that overlap by half: one that is only half mad is not found.
+    for first in (0, COHERENCE_WINDOW // 2):
+        rest = replace(
+            phase, times=phase.times[first:], values=phase.values[first:], weights=phase.weights[first:]
+        )
+        gone = rest.good & ~weed(rest)[0].good
+        lost[first:] |= np.any(gone, axis=(1, *range(3, gone.ndim)))
+    off_scale = set(weed(amplitude)[1].wild)
+    more_s = (COHERENCE_WINDOW + 0.5) * phase.step_s
+    found = []
+    for column, station in enumerate(phase.ants):
+        mad = np.ones_like(lost[:, column]) if station in off_scale else lost[:, column]
+        edges = np.flatnonzero(np.diff(mad.astype(int), prepend=0, append=0))
+        found += [
+            Wild(station, float(phase.times[first] - more_s), float(phase.times[end - 1] + more_s))
+            for first, end in edges.reshape(-1, 2)
+        ]
+    return found
+
+
+def _believed(chunk: Chunk, found: list[Wild], n_stations: int) -> list[Wild]:
+    """What was found, if it can be true; told in the log."""
+    stations = sorted({wild.station for wild in found})
+    if len(stations) > MOST_WILD * n_stations:
+        log.warning(
+            "%s: with the sky model %s the gains of %d of %d stations make no sense: is it the model of "
+            "these data, and are they calibrated?",
+            chunk.name, _middle(chunk).skymodel.name, len(stations), n_stations,
+        )  # fmt: skip
+        return []
+    if stations:
+        log.warning(
+            "%s: flagged %s: held against the sky model, phases are random from slot to slot, or "
+            "amplitudes %g times off",
+            chunk.name, ", ".join(stations), WILD_FACTOR,
+        )  # fmt: skip
+    return found
+
+
+def _flag(ms: Path, found: Sequence[Wild]) -> None:
+    """Set the flags of some stations at some times."""
+    from casacore.tables import table
+
+    with table(str(ms), readonly=False, ack=False) as main, table(f"{ms}::ANTENNA", ack=False) as antennas:
+        names = antennas.getcol("NAME")
+        for wild in found:
+            number = names.index(wild.station)
+            query = (
+                f"TIME > {wild.start_mjd_s!r} && TIME < {wild.end_mjd_s!r} && "
+                f"(ANTENNA1 == {number} || ANTENNA2 == {number})"
+            )
+            with main.query(query) as rows:
+                rows.putcol("FLAG", np.ones_like(rows.getcol("FLAG")))

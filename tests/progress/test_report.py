@@ -18,6 +18,7 @@ from factor.progress.reading import Reader
 from factor.progress.report.drawing import draw_image
 from factor.progress.report.markup import Markup, element
 from factor.progress.report.page import write_report
+from factor.state.plan import PlannedDirection
 from factor.state.records import StepRecord
 from tests.progress.conftest import BAD, GOOD, Site
 from tests.progress.hundred import hundred, make_image, with_pictures
@@ -97,6 +98,19 @@ def test_running(site: Site, tmp_path: Path) -> None:
     assert page.tags.count("polygon") == 3
     assert page.tags.count("img") == 5
     assert page.tags.count("rect") >= 3
+
+
+def test_name_of_a_small_patch(site: Site, tmp_path: Path) -> None:
+    """It stands beside the patch, where it can be read; those of facets stand in them."""
+    corners = ((217.0, 51.0), (219.0, 51.0), (218.0, 53.0))
+    square = ((220.0, 53.0), (219.9, 53.0), (219.9, 53.1), (220.0, 53.1))
+    directions = (
+        PlannedDirection("facet", 218.0, 52.0, corners),
+        PlannedDirection("outlier", 219.95, 53.05, square, is_patch=True),
+    )
+    site.plan(("facet",), directions=directions)
+    site.pulse(started=60)
+    assert report(site, tmp_path / "report").classes.count("beside") == 1
 
 
 def test_update_keeps_what_is_shown(site: Site, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def write_product(
 
     checked = read_image(image)
     header = checked.header.copy()
-    header["ORIGIN"] = f"Factor {factor_version()}"
+    header["ORIGIN"] = (f"Factor {factor_version()}", "facet calibration of LOFAR data")
     header["FACET"] = (facet, "direction of the facet")
     write_image(product, checked.data, header)
     plot_image(checked, picture, outline=vertices, title=title)

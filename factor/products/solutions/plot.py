@@ -139,9 +139,12 @@ def _decorate(figure: Any, heading: str, soltab: Soltab) -> None:
 
 
 def _limits(soltab: Soltab) -> tuple[float, float]:
-    if soltab.kind == PHASE:
-        return -180.0, 180.0
     values = soltab.values[soltab.good]
+    if soltab.kind == PHASE:
+        largest = float(np.degrees(np.abs(values).max(initial=0.0)))
+        # Small ones are seen as well; few scales keep plots comparable.
+        limit = next((limit for limit in (20.0, 60.0) if largest < limit), 180.0)
+        return -limit, limit
     if soltab.kind in LINEAR:
         reach = 1.1 * float(np.percentile(np.abs(values), 99.5)) if len(values) else 1.0
         return -reach - 1e-3, reach + 1e-3

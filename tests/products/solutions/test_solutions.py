@@ -16,7 +16,7 @@ from factor.products.solutions.normalising import (
     phase_scatter,
     scale_amplitudes,
 )
-from factor.products.solutions.plot import _numbers, _Panels, _ticks, elapsed_hours, plot_solutions
+from factor.products.solutions.plot import _limits, _numbers, _Panels, _ticks, elapsed_hours, plot_solutions
 from factor.products.solutions.soltabs import (
     AMPLITUDE,
     PHASE,
@@ -231,6 +231,14 @@ def test_plots_are_made_for_every_soltab(tmp_path: Path) -> None:
         "facet_1.make_selfcal_plots_tec.png",
     }
     assert all(p.read_bytes()[:4] == b"\x89PNG" for p in pictures)
+
+
+def test_scale_of_phases() -> None:
+    """Phases of a few degrees are seen, and no good one lies outside; a flagged one does not count."""
+    small, large = phases(np.full((4, 1, 3), 0.1)), phases(np.full((4, 1, 3), -2.0))
+    assert (_limits(small), _limits(large)) == ((-20.0, 20.0), (-180.0, 180.0))
+    small.values[1, 0, 2], small.weights[1, 0, 2] = 3.0, 0.0
+    assert _limits(small) == (-20.0, 20.0)
 
 
 def test_points_of_a_plot_lie_in_their_station_s_panel() -> None:

@@ -56,7 +56,7 @@ def gather(outcome: Outcome, solutions: Solutions, new_model: Path) -> dict[str,
     }
     initial = calibrator.middle_model_of_facet()
     if initial is not None and not moved:
-        values["source_shift_arcsec"] = source_shift_arcsec(new_model, initial)
+        values["source_shift_arcsec"] = source_shift_arcsec(new_model, initial, before.model)
     facet_image = calibrator.context.products / f"{calibrator.name}.image_full.fits"
     if not calibrator.facet.is_patch:
         bands = len(calibrator.field.observation.bands)

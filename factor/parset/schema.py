@@ -150,8 +150,9 @@ _VERDICT = Section("verdict", "verdict",
            "can move a source, and do so for a faint one beside a bright one.",
            unit="beams", above=0),
     Option("max_source_shift_arcsec", Kind.FLOAT, 4.0,
-           "Median distance of the facet's sources in its new model from those of the initial "
-           "one, whose positions are good to about an arcsecond.", unit="arcsec", above=0),
+           "Median distance of the facet's sources in its new model from where they were: the "
+           "calibrator where its image before any solution has it, others where the initial model "
+           "has them, whose positions are good to about an arcsecond.", unit="arcsec", above=0),
     Option("max_noise_over_expected", Kind.FLOAT, 10.0,
            "Noise of the images of calibrator and facet over what is expected: the thermal "
            "noise, which is measured in Stokes V, and a thousandth of the peak.", above=0),

@@ -74,7 +74,7 @@ CRITERIA: Mapping[str, Criterion] = {
         "shift of the calibrator", "max_position_shift_beams", "beams",
         "the solutions move the calibrator, and with it all sources of its facet", _CYCLES),
     "source_shift_arcsec": Criterion(
-        "shift of the facet's sources from their initial model", "max_source_shift_arcsec",
+        "shift of the facet's sources", "max_source_shift_arcsec",
         "arcsec", "the facet's sources are dragged along, or misplaced in the initial model", _FACET),
     "noise_over_expected": Criterion(
         "noise of the calibrator's image over the expected", "max_noise_over_expected", "",

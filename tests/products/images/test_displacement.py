@@ -61,3 +61,14 @@ def test_facet_that_is_dragged(tmp_path: Path) -> None:
     assert source_shift_arcsec(new, initial) == pytest.approx(4.6, abs=0.05)
     far = _model(tmp_path / "far.skymodel", 100.0, (1.1,))
     assert math.isnan(source_shift_arcsec(far, initial))
+
+
+def test_a_wrong_initial_place(tmp_path: Path) -> None:
+    """A source that is off in the initial model but not in the image before any solution: not dragged."""
+    initial = _model(tmp_path / "initial.skymodel", 12.0, (1.0,))
+    before = _model(tmp_path / "before.skymodel", 0.0, (0.8,))
+    new = _model(tmp_path / "new.skymodel", 1.0, (1.1,))
+    assert source_shift_arcsec(new, initial) == pytest.approx(11.0, abs=0.05)
+    assert source_shift_arcsec(new, initial, before) == pytest.approx(1.0, abs=0.05)
+    faint = _model(tmp_path / "faint.skymodel", 0.0, (0.3,))
+    assert source_shift_arcsec(new, initial, faint) == pytest.approx(11.0, abs=0.05)

@@ -23,7 +23,7 @@ from factor.operations.passes import Extraction, extract
 from factor.operations.selfcal_plan import Resolution, SelfcalPlan
 from factor.operations.solving import Data
 from factor.products.images.image import SkyGrid
-from factor.products.images.masks import write_square_mask
+from factor.products.images.masks import write_polygon_mask
 from factor.products.solutions.imageweights import Weighting
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
@@ -131,7 +131,7 @@ class Calibrator:
             "region_file": path_or_none(direction.region_selfcal),
         }
         reads = regions_of(direction.region_selfcal)
-        self.context.run(Step(f"clean mask{taper}", Call(write_square_mask, arguments), reads, (path,)))
+        self.context.run(Step(f"clean mask{taper}", Call(write_polygon_mask, arguments), reads, (path,)))
         return path
 
     def imaging(self, label: str, resolution: Resolution) -> WSClean:

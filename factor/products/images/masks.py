@@ -119,7 +119,13 @@ def region_mask(region_file: Path, wcs: WCS, shape: tuple[int, int]) -> NDArray[
     return mask
 
 
-def write_polygon_mask(vertices: Vertices, grid: SkyGrid, path: Path, region_file: Path | None = None) -> int:
+def write_polygon_mask(
+    vertices: Vertices,
+    grid: SkyGrid,
+    path: Path,
+    region_file: Path | None = None,
+    width_deg: float | None = None,
+) -> int:
     """Write the clean mask of a polygon for WSClean's ``-fits-mask``.
 
     Parameters
@@ -133,31 +139,8 @@ def write_polygon_mask(vertices: Vertices, grid: SkyGrid, path: Path, region_fil
     region_file : Path, optional
         A ds9 or CASA region file: only what is in the polygon and in one of its regions
         is cleaned.
-
-    Returns
-    -------
-    int
-        Number of pixels in the mask.
-
-    Raises
-    ------
-    InputError
-        When no pixel is left to be cleaned.
-    """
-    return _write_mask(polygon_mask(vertices, grid.wcs, grid.shape), grid, path, region_file)
-
-
-def write_square_mask(
-    vertices: Vertices, grid: SkyGrid, path: Path, width_deg: float, region_file: Path | None = None
-) -> int:
-    """Write the clean mask of the part of a polygon that lies in a square in the image's middle.
-
-    Parameters
-    ----------
-    vertices, grid, path, region_file
-        As `write_polygon_mask` takes them.
-    width_deg : float
-        Side of the square, aligned with the image.
+    width_deg : float, optional
+        Only what is in the square of this side in the middle of the image, and aligned with it.
 
     Returns
     -------
@@ -170,13 +153,10 @@ def write_square_mask(
         When no pixel is left to be cleaned.
     """
     mask = polygon_mask(vertices, grid.wcs, grid.shape)
-    half = 0.5 * width_deg / grid.cellsize_deg
-    mask &= np.abs(np.arange(grid.ny) - grid.ny // 2)[:, None] <= half
-    mask &= np.abs(np.arange(grid.nx) - grid.nx // 2) <= half
-    return _write_mask(mask, grid, path, region_file)
-
-
-def _write_mask(mask: NDArray[np.bool_], grid: SkyGrid, path: Path, region_file: Path | None) -> int:
+    if width_deg is not None:
+        half = 0.5 * width_deg / grid.cellsize_deg
+        mask &= np.abs(np.arange(grid.ny) - grid.ny // 2)[:, None] <= half
+        mask &= np.abs(np.arange(grid.nx) - grid.nx // 2) <= half
     if region_file is not None:
         mask &= region_mask(region_file, grid.wcs, grid.shape)
         if not mask.any():

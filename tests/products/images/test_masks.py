@@ -14,7 +14,6 @@ from factor.products.images.masks import (
     pixel_polygon_mask,
     polygon_mask,
     write_polygon_mask,
-    write_square_mask,
 )
 
 
@@ -82,7 +81,7 @@ def test_square_mask_stays_inside_the_facet(tmp_path: Path) -> None:
     """The calibrator's clean box never reaches into another facet."""
     grid = SkyGrid(10.0, 40.0, 64, 64, 10.0)
     facet = sky_polygon(grid, [(-5, -5), (34.5, -5), (34.5, 80), (-5, 80)])
-    write_square_mask(facet, grid, tmp_path / "m.fits", width_deg=20.1 * 10.0 / 3600)
+    write_polygon_mask(facet, grid, tmp_path / "m.fits", width_deg=20.1 * 10.0 / 3600)
     y, x = np.nonzero(read_image(tmp_path / "m.fits").data)
     assert (x.min(), x.max(), y.min(), y.max()) == (22, 34, 22, 42)
 

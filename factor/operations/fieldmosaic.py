@@ -19,7 +19,7 @@ from factor.operations.needs import mosaic_needs
 from factor.operations.references import references_of
 from factor.products.fieldcheck.check import check_mosaic
 from factor.products.fieldcheck.table import read_summaries
-from factor.products.images.beam import ImageWeights, primary_beam
+from factor.products.images.beam import BeamWeights, primary_beam
 from factor.products.images.image import SkyGrid, image_noise, read_beam
 from factor.products.images.masks import Vertices
 from factor.products.images.mosaic import FacetImage, make_mosaic, mosaic_grid
@@ -144,7 +144,7 @@ def _join(
     arguments = {
         "members": members,
         "grid": grid,
-        "weights": ImageWeights(
+        "weights": BeamWeights(
             minuv_lambda=imaging.min_uv_lambda,
             robust=imaging.robust,
             field_of_view_deg=max(field.facet(m.name).width_deg for m in members),
@@ -207,7 +207,7 @@ def join_facets(
     members: Sequence[FacetImage],
     grid: SkyGrid,
     chunks: Sequence[Path],
-    weights: ImageWeights,
+    weights: BeamWeights,
     prefix: Path,
     history: Sequence[str],
 ) -> None:
@@ -221,7 +221,7 @@ def join_facets(
         The mosaic's pixels.
     chunks : sequence of Path
         Measurement sets from which the primary beam is computed.
-    weights : ImageWeights
+    weights : BeamWeights
         What of them the facets' images use.
     prefix : Path
         Folder and beginning of the file names; numbers go to ``<prefix>mosaic.json``.

@@ -9,7 +9,13 @@ import numpy as np
 
 from factor.directions.geometry import Floats
 from factor.operations.base import Field
-from factor.products.fieldcheck.check import ANNULUS, Reference, Source, aperture_radius_deg, lonely_brightest
+from factor.products.fieldcheck.check import (
+    ANNULUS,
+    KnownSource,
+    Reference,
+    aperture_radius_deg,
+    lonely_brightest,
+)
 from factor.products.images.image import read_beam
 from factor.products.models.catalogues import catalogue_of_field
 from factor.products.models.skymodel import Components, concatenate, flux_at
@@ -45,11 +51,13 @@ def references_of(field: Field, mosaic: Path, freq_hz: float) -> tuple[Reference
     return tuple(references)
 
 
-def _chosen(names: list[str], places: tuple[Floats, Floats, Floats], radius_deg: float) -> tuple[Source, ...]:
+def _chosen(
+    names: list[str], places: tuple[Floats, Floats, Floats], radius_deg: float
+) -> tuple[KnownSource, ...]:
     """The brightest sources whose annulus is free of others."""
     indices = lonely_brightest(*places, ANNULUS[1] * radius_deg)
     ra, dec, flux = places
-    return tuple(Source(names[k], float(ra[k]), float(dec[k]), float(flux[k])) for k in indices)
+    return tuple(KnownSource(names[k], float(ra[k]), float(dec[k]), float(flux[k])) for k in indices)
 
 
 def _initial_models(field: Field, freq_hz: float, radius_deg: float) -> Reference:

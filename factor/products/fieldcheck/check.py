@@ -37,7 +37,7 @@ MISSING = 0.3
 
 
 @dataclass(frozen=True)
-class Source:
+class KnownSource:
     """A source that is known; its flux is at the mosaic's frequency."""
 
     name: str
@@ -60,7 +60,7 @@ class Reference:
 
     name: str
     apparent: bool
-    sources: tuple[Source, ...]
+    sources: tuple[KnownSource, ...]
 
 
 def lonely_brightest(ra_deg: Floats, dec_deg: Floats, flux_jy: Floats, radius_deg: float) -> Ints:
@@ -183,7 +183,7 @@ def aperture_flux(image: Image, ra_deg: float, dec_deg: float, noise_jy: float) 
     return total * image.cellsize_deg**2 / beam.solid_angle_deg2, error
 
 
-def _offset(flat: Image, source: Source, expected_jy: float) -> tuple[float, float]:
+def _offset(flat: Image, source: KnownSource, expected_jy: float) -> tuple[float, float]:
     """Arcsec east and north from a source's place to its peak; NaN where it has no clear one."""
     reach = 3600.0 * aperture_radius_deg(flat.restoring_beam.bmaj_deg) / 2.0
     peak = find_peak(flat, source.ra_deg, source.dec_deg, reach)

@@ -47,7 +47,7 @@ class BeamSampling:
 
 
 @dataclass(frozen=True)
-class ImageWeights:
+class BeamWeights:
     """What of the data an image uses.
 
     Attributes
@@ -124,7 +124,7 @@ def primary_beam(
     mss: Sequence[Path],
     grid: SkyGrid,
     *,
-    weights: ImageWeights | None = None,
+    weights: BeamWeights | None = None,
     sampling: BeamSampling | None = None,
 ) -> PrimaryBeam:
     """Stokes I primary beam of an image of measurement sets.
@@ -143,7 +143,7 @@ def primary_beam(
     FactorError
         When no unflagged data are found.
     """
-    weights = weights or ImageWeights()
+    weights = weights or BeamWeights()
     sampling = sampling or BeamSampling()
     coarse, x_nodes, y_nodes = _coarse_grid(grid, sampling.spacing_deg)
     samples = [(ms, sample) for ms in mss for sample in _samples(ms, sampling, weights)]
@@ -254,7 +254,7 @@ def _differential_jones(
     return differential, alive
 
 
-def _samples(ms: Path, sampling: BeamSampling, weights: ImageWeights) -> Iterator[_Sample]:
+def _samples(ms: Path, sampling: BeamSampling, weights: BeamWeights) -> Iterator[_Sample]:
     import casacore.tables as ct
 
     with ct.table(f"{ms}::SPECTRAL_WINDOW", ack=False) as windows:
@@ -294,7 +294,7 @@ class _Rows:
     length_m: NDArray[np.float64]
 
     @classmethod
-    def read(cls, table: Any, weights: ImageWeights, freqs_hz: NDArray[np.float64]) -> _Rows:
+    def read(cls, table: Any, weights: BeamWeights, freqs_hz: NDArray[np.float64]) -> _Rows:
         first, second = table.getcol("ANTENNA1"), table.getcol("ANTENNA2")
         flags = table.getcol("FLAG")
         spectrum = table.getcol("WEIGHT_SPECTRUM").astype(np.float64)
@@ -329,7 +329,7 @@ class _RadialDensity:
     f2: float
 
     @classmethod
-    def of(cls, samples: Sequence[_Sample], weights: ImageWeights) -> _RadialDensity:
+    def of(cls, samples: Sequence[_Sample], weights: BeamWeights) -> _RadialDensity:
         if weights.robust is None or not samples:
             return cls(np.array([0.0, np.inf]), np.zeros(1), 0.0)
         lengths = np.concatenate([s.uv_lambda[s.weights > 0] for s in samples])

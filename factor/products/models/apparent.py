@@ -10,7 +10,7 @@ import numpy as np
 
 from factor.directions.geometry import Floats, weighted_centres
 from factor.errors import InputError
-from factor.products.images.beam import ImageWeights, primary_beam
+from factor.products.images.beam import BeamWeights, primary_beam
 from factor.products.images.image import SkyGrid
 from factor.products.models.skymodel import Components, concatenate, flux_at, read, select, write
 
@@ -61,7 +61,7 @@ def beam_towards(
         One value a band; 1 where the data were corrected for the beam.
     """
     grid = SkyGrid(*position, 1, 1, 1.0)
-    weights = ImageWeights(minuv_lambda=minuv_lambda)
+    weights = BeamWeights(minuv_lambda=minuv_lambda)
     beams = [primary_beam(mss, grid, weights=weights) for mss in bands]
     return np.array([b.freq_hz for b in beams]), np.array([float(b.data[0, 0]) for b in beams])
 

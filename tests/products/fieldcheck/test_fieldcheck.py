@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from factor.products.fieldcheck.check import Reference, Source, check_mosaic, lonely_brightest
+from factor.products.fieldcheck.check import KnownSource, Reference, check_mosaic, lonely_brightest
 from factor.products.fieldcheck.table import read_rows, read_summaries
 from factor.products.images.image import SkyGrid, write_image
 
@@ -41,8 +41,8 @@ def write_field(prefix: Path, *, scale: float = 1.0, east: float = 0.0, beam: fl
     fits.writeto(prefix.with_name("field.correct_mosaic.facets.fits"), np.full(GRID.shape, 7, np.int16))
 
 
-def sources(flux: float) -> tuple[Source, ...]:
-    return tuple(Source(f"s{k}", *position(*place), flux) for k, place in enumerate(PLACES))
+def sources(flux: float) -> tuple[KnownSource, ...]:
+    return tuple(KnownSource(f"s{k}", *position(*place), flux) for k, place in enumerate(PLACES))
 
 
 def test_both_references_agree_with_a_good_mosaic(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_errors_of_scale_and_position_are_found(tmp_path: Path) -> None:
 def test_missing_and_faint_sources(tmp_path: Path) -> None:
     """What should be there and is not counts; what is too faint to tell does not."""
     write_field(tmp_path / "field.")
-    absent = tuple(Source(f"a{k}", *position(200.0 * k - 500, 250.0), 0.3) for k in range(4))
-    faint = (Source("faint", *position(100.0, -300.0), 0.5e-3),)
+    absent = tuple(KnownSource(f"a{k}", *position(200.0 * k - 500, 250.0), 0.3) for k in range(4))
+    faint = (KnownSource("faint", *position(100.0, -300.0), 0.5e-3),)
     check_mosaic(tmp_path / "field.", (Reference("model", True, sources(0.5) + absent + faint),), 1e-4)
     (summary,) = read_summaries(tmp_path / "field.check.json")
     assert (summary.expected, summary.found) == (9, 5)

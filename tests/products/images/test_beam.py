@@ -12,7 +12,7 @@ import pytest
 from factor.errors import FactorError
 from factor.products.images.beam import (
     BeamSampling,
-    ImageWeights,
+    BeamWeights,
     beam_reference,
     primary_beam,
     stokes_i_response,
@@ -158,9 +158,9 @@ def test_image_weights_move_the_mean(tmp_path: Path) -> None:
     mss = [small_ms(tmp_path / f"{f}.ms", 52.0, f * 1e6) for f in (120, 160)]
     grid = SkyGrid(359.5, 52.0, 40, 40, 600.0)
     natural = primary_beam(mss, grid)
-    briggs = primary_beam(mss, grid, weights=ImageWeights(robust=-1.0, field_of_view_deg=1.0))
+    briggs = primary_beam(mss, grid, weights=BeamWeights(robust=-1.0, field_of_view_deg=1.0))
     assert 141e6 < briggs.freq_hz < 160e6
     assert np.isfinite(briggs.data).all()
     assert natural.freq_hz == pytest.approx(140e6)
     with pytest.raises(FactorError):
-        primary_beam(mss, grid, weights=ImageWeights(minuv_lambda=1e7))
+        primary_beam(mss, grid, weights=BeamWeights(minuv_lambda=1e7))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from factor.progress.model import Estimate, Operation
@@ -17,7 +17,9 @@ _RELATIVE = {"facetsub": 0.03, "facetimage": 0.3, "fieldmosaic": 0.2}
 _ENOUGH = 0.2
 
 
-def estimate(work: Sequence[Work], begun: Mapping[str, Sequence[Operation]]) -> Estimate | None:
+def estimate(
+    work: Sequence[Work], begun: Mapping[str, Sequence[Operation]], again: Collection[tuple[str, str]] = ()
+) -> Estimate | None:
     """Time to the end of a run.
 
     The rate of an operation is the time during which it was done to any direction, over the
@@ -29,6 +31,8 @@ def estimate(work: Sequence[Work], begun: Mapping[str, Sequence[Operation]]) -> 
         The plan.
     begun : mapping of str to sequence of Operation
         What was begun, by the name of the operation.
+    again : collection of (operation, direction)
+        What of it will be done once more.
 
     Returns
     -------
@@ -40,7 +44,8 @@ def estimate(work: Sequence[Work], begun: Mapping[str, Sequence[Operation]]) -> 
     for item in work:
         operations = [o for o in begun.get(item.operation, ()) if o.direction in item.directions]
         through = sum(operation.fraction for operation in operations)
-        left[item.operation] = max(0.0, len(item.directions) - through)
+        kept = sum(o.fraction for o in operations if (o.operation, o.direction) not in again)
+        left[item.operation] = max(0.0, len(item.directions) - kept)
         if through >= _ENOUGH:
             rates[item.operation] = busy_s(operations) / through
     left_s, rough = 0.0, False

@@ -160,7 +160,12 @@ class _Picture:
         running = [o for group in self.begun.values() for o in group if o.state == "running"]
         state, message = self._state()
         known = self.plan.parset != ""
-        estimated = estimate(self.plan.work, self.begun)
+        ordered = sorted(self.records, key=lambda record: run_order(record.operation))
+        done = (record for record in ordered if record.stale and record.status == "done")
+        stale = tuple(Stale(record.operation, record.direction, record.stale) for record in done)
+        # What stands subtracted is kept, images are made again.
+        again = {(s.operation, s.direction) for s in stale if _is_image(s.operation) or s.direction == FIELD}
+        estimated = estimate(self.plan.work, self.begun, again)
         return Progress(
             root=str(self.workspace.root),
             parset=self.parset,
@@ -181,11 +186,7 @@ class _Picture:
             ),
             usage=self._usage(),
             estimate=None if state in ("done", "preparing") else estimated,
-            stale=tuple(
-                Stale(r.operation, r.direction, r.stale)
-                for r in sorted(self.records, key=lambda record: run_order(record.operation))
-                if r.stale and r.status == "done"
-            ),
+            stale=stale,
             centre_deg=self.plan.centre_deg if known else None,
             radius_deg=self.plan.radius_deg if known else None,
             begun=tuple(sorted((o for group in self.begun.values() for o in group), key=_started)),

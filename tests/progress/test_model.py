@@ -79,6 +79,21 @@ def test_estimate_from_own_rates(site: Site) -> None:
     assert estimate.left_s == pytest.approx(15, abs=2)
 
 
+def test_images_that_are_made_again(site: Site) -> None:
+    """After a reset the images that are stale count as not made, with the rate that they had."""
+    site.plan()
+    site.pulse(started=100)
+    site.lock()
+    for k, name in enumerate("abc"):
+        site.calibrated(name, (95 - 20 * k, 75 - 20 * k))
+        stale = ("facetsub c was reset",) if name != "c" else ()
+        site.record("facetimage", name, (30 - 10 * k, 20 - 10 * k), n=5, stale=stale)
+    site.record("fieldmosaic", "field", (0, 0), n=1)
+    estimate = read(site).estimate
+    assert estimate is not None
+    assert estimate.left_s == pytest.approx(20, abs=2)
+
+
 def test_subtraction_under_way(site: Site) -> None:
     """An hour's subtraction shows how many files it is through, by their ledgers."""
     site.middle()

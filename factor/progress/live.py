@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from factor.log import live_terminal
 from factor.progress.model import Progress
 from factor.progress.reading import Reader
-from factor.progress.words import cut, duration, step_count, step_name, time_left
+from factor.progress.words import cut, duration, stale_part, step_count, step_name, time_left
 from factor.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ def _bars(progress: Progress, names: list[str], width: int) -> Table:
         partly = sum(o.fraction for o in progress.running if o.operation == tally.operation)
         bar = ProgressBar(total=tally.total, completed=tally.done + partly)
         unit = " directions" if width > _RULE_WIDTH else ""
-        table.add_row(tally.operation, bar, f"{tally.done} of {tally.total}{unit}")
+        through = f"{tally.done} of {tally.total}{unit}{stale_part(progress, tally.operation)}"
+        table.add_row(tally.operation, bar, through)
     return table
 
 

@@ -7,7 +7,19 @@ from collections.abc import Iterable
 from itertools import chain
 
 from factor.progress.model import Failure, Operation, Progress
-from factor.progress.words import cell, clock, cut, duration, place, size, standing, step_words, time_left
+from factor.progress.words import (
+    cell,
+    clock,
+    cut,
+    duration,
+    field_state,
+    place,
+    size,
+    stale_part,
+    standing,
+    step_words,
+    time_left,
+)
 from factor.state.resume import tell_stale
 
 #: Failures that are shown in full; the others are counted.
@@ -70,8 +82,14 @@ def summary(progress: Progress, now: float) -> list[str]:
     facts = []
     if progress.groups and progress.state != "done":
         facts.append(f"group {progress.group} of {len(progress.groups)}")
-    facts += [f"{t.operation} {t.done}/{t.total}" for t in progress.tallies if t.total]
-    facts += [f"{o.operation} {o.state}" for o in progress.field if o.operation.startswith("fieldmosaic")]
+    facts += [
+        f"{t.operation} {t.done}/{t.total}{stale_part(progress, t.operation)}"
+        for t in progress.tallies if t.total
+    ]  # fmt: skip
+    facts += [
+        f"{o.operation} {field_state(progress, o)}"
+        for o in progress.field if o.operation.startswith("fieldmosaic")
+    ]  # fmt: skip
     return [*lines, ", ".join(facts), _usage(progress)] if facts else [*lines, _usage(progress)]
 
 

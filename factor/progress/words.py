@@ -6,7 +6,7 @@ from collections.abc import Container
 from datetime import datetime
 
 from factor.progress.estimate import moment
-from factor.progress.model import Direction, Estimate, Failure, Operation, OperationState
+from factor.progress.model import Direction, Estimate, Failure, Operation, OperationState, Progress
 
 _CELLS: dict[OperationState, str] = {
     "waiting": "-",
@@ -121,3 +121,14 @@ def cell(direction: Direction, operation: str, stale: Container[str]) -> str:
     if state == "running" and current is not None and current.operation == operation and current.fraction:
         return f"{round(100 * current.fraction)} %"
     return _CELLS[state] if state else ""
+
+
+def stale_part(progress: Progress, operation: str) -> str:
+    """What is added to how far an operation is, when some of it is stale."""
+    count = sum(found.operation == operation for found in progress.stale)
+    return f" ({count} stale)" if count else ""
+
+
+def field_state(progress: Progress, operation: Operation) -> str:
+    """How an operation on the whole field stands, in the words of the tables."""
+    return "stale" if operation.operation in progress.stale_in(operation.direction) else operation.state

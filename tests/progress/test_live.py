@@ -86,11 +86,11 @@ def test_terminal_is_given_back_after_a_signal(site: Site) -> None:
     site.middle()
     site.workspace.lock.unlink()
     terminal = Terminal(RUN, str(site.workspace.root), "0")
-    terminal.read_until("step 6 of about 10")
+    terminal.read_until("1 of 3 directions")
     assert "a message" in terminal.shown
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.wait() == 1
-    after = terminal.shown.rpartition("step 6 of about 10")[2]
+    after = terminal.shown.rpartition("1 of 3 directions")[2]
     assert SHOW_CURSOR in after
     assert "run the same command again to go on" in after
 

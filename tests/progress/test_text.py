@@ -45,14 +45,17 @@ def test_stale_operations(site: Site) -> None:
         site.calibrated(name, (55, 25))
         reasons = ("facetsub c was reset", "max_loops went from 1 to 2")
         site.record("facetimage", name, (20, 10), stale=reasons)
+    site.record("fieldmosaic", "field", (9, 8), stale=("facetimage a is to be done",))
     lines = text_of(site)
-    assert lines[-5].split() == ["a", "1", "done", "done", "stale", "imaged"]
-    assert lines[-2:] == [
+    assert "facetimage 2/3 (2 stale), fieldmosaic stale" in lines[1]
+    assert lines[-6].split() == ["a", "1", "done", "done", "stale", "imaged"]
+    assert lines[-3:] == [
         "", "facetimage of a, b: stale because facetsub c was reset; max_loops went from 1 to 2",
+        "fieldmosaic of field: stale because facetimage a is to be done",
     ]  # fmt: skip
     found = Reader(site.workspace).read().to_json()["stale"]
     assert [(entry["operation"], entry["direction"]) for entry in found] == [
-        ("facetimage", "a"), ("facetimage", "b"),
+        ("facetimage", "a"), ("facetimage", "b"), ("fieldmosaic", "field"),
     ]  # fmt: skip
 
 

@@ -11,7 +11,17 @@ from factor.progress.report.gather import Share
 from factor.progress.report.markup import Content, Markup, element, joined
 from factor.progress.report.states import RUN_STATES, anchor, class_of, mark, state_class
 from factor.progress.text import stale_lines
-from factor.progress.words import cell, clock, duration, size, standing, step_words, time_left
+from factor.progress.words import (
+    cell,
+    clock,
+    duration,
+    field_state,
+    size,
+    stale_part,
+    standing,
+    step_words,
+    time_left,
+)
 from factor.workspace import run_order
 
 #: Failures that are shown open; the others are one click away.
@@ -199,9 +209,10 @@ def _tallies(progress: Progress) -> Markup | None:
         if tally.total:
             bar = element("progress", value=tally.done, max=tally.total, aria_label=tally.operation)
             failed = element("strong", f", {tally.failed} failed") if tally.failed else None
-            rows.append([tally.operation, bar, joined(f"{tally.done} of {tally.total}", failed)])
+            through = f"{tally.done} of {tally.total}{stale_part(progress, tally.operation)}"
+            rows.append([tally.operation, bar, joined(through, failed)])
     told = {tally.operation for tally in progress.tallies}
-    rows += [[o.operation, None, o.state] for o in progress.field if o.operation not in told]
+    rows += [[o.operation, None, field_state(progress, o)] for o in progress.field if o.operation not in told]
     return joined(element("h3", "Done"), table(("operation", "", "directions"), rows)) if rows else None
 
 

@@ -103,7 +103,8 @@ def run(settings: Settings, options: RunOptions) -> None:
             engine = _engine(settings, workspace, tools, cpus)
             standing = _settle(settings, engine, observation, options)
             schedule = Schedule.of(standing.field)
-            plan = note_plan(workspace, standing.field, schedule, options.stop_after)
+            stop_after = 0 if options.undo else options.stop_after
+            plan = note_plan(workspace, standing.field, schedule, stop_after)
             found = statuses(standing, schedule)
             note_statuses(engine.store, found)
             tell_done(engine.store, plan, found)

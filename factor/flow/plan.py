@@ -71,7 +71,7 @@ def plan_of(field: Field, schedule: Schedule, stop_after: int | None) -> Plan:
         ),
         groups=tuple(tuple(facet.name for facet in group) for group in schedule.groups),
         work=_work(field, schedule),
-        stop_after=stop_after or 0,
+        stop_after=stop_after,
     )
 
 

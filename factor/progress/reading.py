@@ -229,8 +229,11 @@ class _Picture:
         waiting = any(len(self._done(work)) < len(work.directions) for work in self.plan.work)
         if outcome in ("failed", "stopped"):
             return ("failed" if outcome == "failed" else "stopped"), message
-        if outcome == "done" and waiting and self.plan.stop_after:
-            return "stopped", f"after group {self.plan.stop_after}, as asked"
+        if outcome == "done" and waiting and self.plan.stop_after is not None:
+            last = self.plan.stop_after
+            return "stopped", f"after {f'group {last}' if last else 'subtractions were undone'}, as asked"
+        if self.workspace.reset_intent.exists():
+            return "killed", "within a reset, which the next run finishes"
         if outcome == "done" or not (waiting or not self.plan.work):
             return "done", ""
         return "killed", "it ended without a word: killed, or the machine went down"

@@ -76,8 +76,8 @@ class Plan:
         Directions that are self-calibrated side by side, group by group.
     work : tuple of Work
         The operations, in their order.
-    stop_after : int
-        The group after which the run stops; 0 for none.
+    stop_after : int or None
+        The group after which the run stops; 0 where it only undoes subtractions.
     """
 
     parset: str
@@ -88,7 +88,7 @@ class Plan:
     directions: tuple[PlannedDirection, ...]
     groups: tuple[tuple[str, ...], ...]
     work: tuple[Work, ...]
-    stop_after: int = 0
+    stop_after: int | None = None
 
 
 def save_plan(workspace: Workspace, plan: Plan) -> None:
@@ -126,7 +126,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         ),
         groups=tuple(tuple(group) for group in content["groups"]),
         work=tuple(Work(w["operation"], tuple(w["directions"]), int(w["steps"])) for w in content["work"]),
-        stop_after=int(content["stop_after"]),
+        stop_after=None if content["stop_after"] is None else int(content["stop_after"]),
     )
 
 

@@ -11,7 +11,8 @@ import pytest
 from factor.errors import InputError
 from factor.progress.model import Progress
 from factor.progress.reading import Reader
-from factor.state.plan import load_plan
+from factor.state.intent import Reset, save_intent
+from factor.state.plan import Work, load_plan
 from factor.state.pulse import Pulse, save_pulse
 from factor.state.records import StepRecord
 from factor.state.store import write_json
@@ -133,6 +134,16 @@ def test_killed_run(site: Site) -> None:
     assert progress.running == ()
 
 
+def test_killed_within_a_reset(site: Site) -> None:
+    """What is about to be undone still has its records: the run must not be called done."""
+    site.plan(("a",), work=(Work("facetselfcal", ("a",), 10),))
+    site.calibrated("a", (50, 40))
+    assert read(site).state == "done"
+    save_intent(site.workspace, Reset(("a",)))
+    found = read(site)
+    assert (found.state, found.message) == ("killed", "within a reset, which the next run finishes")
+
+
 def test_held_by_another_command(site: Site) -> None:
     """While a folder is archived its run is what it was when it ended: done, or killed."""
     site.plan()
@@ -193,6 +204,8 @@ def test_ends(site: Site) -> None:
     assert (read(site).state, read(site).message) == ("stopped", "stopped by SIGINT")
     site.pulse(started=60, outcome="done")
     assert (read(site).state, read(site).message) == ("stopped", "after group 1, as asked")
+    site.plan(stop_after=0)
+    assert (read(site).state, read(site).message) == ("stopped", "after subtractions were undone, as asked")
     site.plan()
     site.pulse(started=60, outcome="done")
     assert read(site).state == "done"

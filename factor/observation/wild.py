@@ -1,16 +1,15 @@
 """Stations gone mad, found before anything is solved for a direction.
 
 The input is calibrated without regard to direction: held against all sources of the sky model
-together, the gains of a station are near one, and their phases change little from slot to
-slot. A single faint calibrator cannot show this: what other sources leave in its data is
-steadier than the station.
+together, the phases of a station change little from slot to slot. A single faint calibrator
+cannot show this: what other sources leave in its data is steadier than the station.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from factor.observation.model import Chunk, ChunkFile, Observation
-from factor.products.solutions.soltabs import FAST_PHASE, SLOW_AMPLITUDE, Soltab, read_soltabs
-from factor.products.solutions.weeding import COHERENCE_WINDOW, WILD_FACTOR, weed
+from factor.products.solutions.soltabs import FAST_PHASE, Soltab, read_frame, read_soltabs
+from factor.products.solutions.weeding import COHERENCE_WINDOW, weed
 from factor.state.store import write_json
 from factor.tools import runner
 from factor.tools.dp3 import ChannelRange, DP3Run, GainCal, Predict, dp3_command
@@ -78,12 +77,12 @@ def flag_wild(
         asked = [(_middle(chunk), Path(folder, f"{chunk.name}.h5")) for chunk in fresh]
         errors = list(pool.map(lambda one: _solve(tools, one[0], one[1], min_uv_lambda), asked))
         # Tables and HDF5 are read in this thread alone.
-        for chunk, (file, gains), error in zip(fresh, asked, errors, strict=True):
+        for chunk, (file, phases), error in zip(fresh, asked, errors, strict=True):
             if error:
                 log.warning("%s: could not be looked at for mad stations: %s", file.path.name, error)
                 continue
-            solved = read_soltabs(gains)
-            stretches = wild_stretches(solved[FAST_PHASE], solved[SLOW_AMPLITUDE])
+            distances_m = _distances_m(read_frame(phases).positions)
+            stretches = wild_stretches(read_soltabs(phases)[FAST_PHASE], distances_m)
             found = _believed(chunk, stretches, len(observation.stations))
             for each in chunk.files:
                 if found:
@@ -101,31 +100,35 @@ def _is_noted(chunk: Chunk, workspace: Workspace) -> bool:
     return all(workspace.wild(file.path).exists() for file in chunk.files)
 
 
-def _solve(tools: Tools, file: ChunkFile, gains: Path, min_uv_lambda: float) -> str:
-    """Solve for the gains of each station and slot; why it failed, empty when it did not."""
+def _solve(tools: Tools, file: ChunkFile, phases: Path, min_uv_lambda: float) -> str:
+    """Solve for one phase per station and slot; why it failed, empty when it did not."""
     count = min(CHANNELS, len(file.freqs_hz))
     steps = (
         ChannelRange((len(file.freqs_hz) - count) // 2, count),
         Predict(file.skymodel, "add"),
-        GainCal(gains, file.skymodel, "diagonal", count, min_uv_lambda),
+        GainCal(phases, file.skymodel, "scalarphase", count, min_uv_lambda),
     )
-    command = dp3_command(tools, DP3Run((file.path,), "DATA", steps, None, (gains,)))
-    return runner.run(command, gains.with_suffix(".out"), gains.with_suffix(".err")).error
+    command = dp3_command(tools, DP3Run((file.path,), "DATA", steps, None, (phases,)))
+    return runner.run(command, phases.with_suffix(".out"), phases.with_suffix(".err")).error
 
 
-def wild_stretches(phase: Soltab, amplitude: Soltab) -> list[Wild]:
-    """Find the stations whose phases are random, and when, and those on another scale.
+def wild_stretches(phase: Soltab, distances_m: Mapping[str, float]) -> list[Wild]:
+    """Find when the phases of which stations are random.
+
+    The initial model has the resolution of a part of the array only, so that the phases of
+    remote stations may be noise: a station is judged where a more remote one is sound.
 
     Parameters
     ----------
-    phase, amplitude : Soltab
-        Of the gains that all sources together gave.
+    phase : Soltab
+        Phases that all sources together gave.
+    distances_m : mapping of str to float
+        From the middle of the array, by station.
 
     Returns
     -------
     list of Wild
-        Random phases with a window of `weed` more on each side, since a station may have gone
-        mad in it.
+        With a window of `weed` more on each side, since a station may have gone mad in it.
     """
     lost = np.zeros((len(phase.times), len(phase.ants)), dtype=bool)
     # Windows that overlap by half: one that is only half mad is not found.
@@ -133,19 +136,25 @@ def wild_stretches(phase: Soltab, amplitude: Soltab) -> list[Wild]:
         rest = replace(
             phase, times=phase.times[first:], values=phase.values[first:], weights=phase.weights[first:]
         )
-        gone = rest.good & ~weed(rest)[0].good
-        lost[first:] |= np.any(gone, axis=(1, *range(3, gone.ndim)))
-    off_scale = set(weed(amplitude)[1].wild)
+        lost[first:] |= np.any(rest.good & ~weed(rest)[0].good, axis=1)
+    sound = np.any(phase.good, axis=(0, 1)) & ~lost.any(axis=0)
+    reach_m = max((distances_m[phase.ants[column]] for column in np.flatnonzero(sound)), default=0.0)
     more_s = (COHERENCE_WINDOW + 0.5) * phase.step_s
     found = []
     for column, station in enumerate(phase.ants):
-        mad = np.ones_like(lost[:, column]) if station in off_scale else lost[:, column]
-        edges = np.flatnonzero(np.diff(mad.astype(int), prepend=0, append=0))
+        edges = np.flatnonzero(np.diff(lost[:, column].astype(int), prepend=0, append=0))
         found += [
             Wild(station, float(phase.times[first] - more_s), float(phase.times[end - 1] + more_s))
             for first, end in edges.reshape(-1, 2)
+            if distances_m[station] < reach_m
         ]
     return found
+
+
+def _distances_m(positions: Mapping[str, tuple[float, float, float]]) -> dict[str, float]:
+    """How far stations are from the middle of the array, which is in its core."""
+    middle = np.median(list(positions.values()), axis=0)
+    return {name: float(np.linalg.norm(np.subtract(place, middle))) for name, place in positions.items()}
 
 
 def _believed(chunk: Chunk, found: list[Wild], n_stations: int) -> list[Wild]:
@@ -153,16 +162,15 @@ def _believed(chunk: Chunk, found: list[Wild], n_stations: int) -> list[Wild]:
     stations = sorted({wild.station for wild in found})
     if len(stations) > MOST_WILD * n_stations:
         log.warning(
-            "%s: with the sky model %s the gains of %d of %d stations make no sense: is it the model of "
+            "%s: with the sky model %s the phases of %d of %d stations are random: is it the model of "
             "these data, and are they calibrated?",
             chunk.name, _middle(chunk).skymodel.name, len(stations), n_stations,
         )  # fmt: skip
         return []
     if stations:
         log.warning(
-            "%s: flagged %s: held against the sky model, phases are random from slot to slot, or "
-            "amplitudes %g times off",
-            chunk.name, ", ".join(stations), WILD_FACTOR,
+            "%s: flagged %s: held against the sky model, the phases are random from slot to slot",
+            chunk.name, ", ".join(stations),
         )  # fmt: skip
     return found
 

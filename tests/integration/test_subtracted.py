@@ -89,7 +89,7 @@ def test_a_mad_station_is_flagged(
     from casacore.tables import table
 
     ms = band.files[0].path
-    mad = 3
+    mad = 1
     with table(str(ms), readonly=False, ack=False) as main:
         times, slot = np.unique(main.getcol("TIME"), return_inverse=True)
         gains = np.exp(2j * np.pi * np.random.default_rng(1).random(len(times)))[slot]

@@ -5,20 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from factor.observation.wild import Wild, wild_stretches
-from factor.products.solutions.soltabs import AMPLITUDE, PHASE, Array, Soltab
+from factor.products.solutions.soltabs import PHASE, Array, Soltab
 
 ANTS = tuple(f"CS{n:03d}HBA0" for n in range(8))
 STEP_S = 8.0
 TIMES = 5e9 + STEP_S * np.arange(240)
 
 
-def _found(phases: Array, amplitudes: Array | None = None) -> list[Wild]:
-    gains = np.ones(phases.shape) if amplitudes is None else amplitudes
-    phase, amplitude = (
-        Soltab(kind, TIMES, np.array([144e6]), ANTS, None, values, np.ones(values.shape))
-        for kind, values in ((PHASE, phases), (AMPLITUDE, gains))
-    )
-    return wild_stretches(phase, amplitude)
+def _found(phases: Array) -> list[Wild]:
+    """The stations are the farther out the later they come."""
+    phase = Soltab(PHASE, TIMES, np.array([144e6]), ANTS, None, phases, np.ones(phases.shape))
+    return wild_stretches(phase, {ant: 1e3 * n for n, ant in enumerate(ANTS)})
 
 
 def _ionosphere(random: np.random.Generator) -> Array:
@@ -49,13 +46,10 @@ def test_slots_without_solutions_are_no_sign() -> None:
     assert _found(values) == []
 
 
-def test_a_deaf_station_is_flagged_throughout() -> None:
-    """A twentieth of the signal is none; single wild amplitudes are what noise does."""
+def test_the_most_remote_stations_are_not_judged() -> None:
+    """The initial model may not hold for their baselines: then their phases are noise, and they sound."""
     random = np.random.default_rng(4)
-    phases = _ionosphere(random)
-    gains = np.exp(random.normal(0.3, 0.3, phases.shape))
-    gains[7, :, 1] = 20.0
-    gains[:, :, 6] = 0.05
-    (found,) = _found(phases, gains)
-    assert found.station == ANTS[6]
-    assert found.start_mjd_s < TIMES[0] < TIMES[-1] < found.end_mjd_s
+    values = _ionosphere(random)
+    values[:, :, 2] = random.uniform(-np.pi, np.pi, (240, 1))
+    values[:, :, 6:] = random.uniform(-np.pi, np.pi, (240, 1, 2))
+    assert {wild.station for wild in _found(values)} == {ANTS[2]}

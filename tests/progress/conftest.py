@@ -66,9 +66,9 @@ class Site:
         times = when(self.now, started), when(self.now, 0)
         save_pulse(self.workspace, Pulse(*times, outcome, message, 500.0, 900.0, 10**9, 2 * 10**9))
 
-    def lock(self, pid: int | None = None, host: str = "") -> None:
+    def lock(self, pid: int | None = None, host: str = "", since: float = 1e5) -> None:
         content = {"host": host or socket.gethostname(), "pid": pid or os.getpid(), "process_start": "",
-                   "since": when(self.now, 100)}
+                   "since": when(self.now, since)}
         self.workspace.lock.write_text(json.dumps(content))
 
     def record(self, operation: str, direction: str, span: Span, **changes: Any) -> None:

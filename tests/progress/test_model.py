@@ -147,7 +147,7 @@ def test_killed_within_a_reset(site: Site) -> None:
 def test_held_by_another_command(site: Site) -> None:
     """While a folder is archived its run is what it was when it ended: done, or killed."""
     site.plan()
-    site.lock()
+    site.lock(since=100)
     for outcome, state in (("done", "done"), ("", "killed")):
         save_pulse(site.workspace, Pulse(when(site.now, 400), when(site.now, 300), outcome, "", 500.0))
         found = Reader(site.workspace).read()

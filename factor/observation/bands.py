@@ -32,6 +32,8 @@ HBA_DIAMETER_M = 30.75
 _SANE_DIAMETER_M = (25.0, 50.0)
 
 _FLAG_BLOCK_BYTES = 64_000_000
+#: Blocks of rows, of one time slot each, in which it is looked whether the data are numbers.
+_DATA_SAMPLES = 9
 _ELEVATION_SAMPLES = 9
 
 
@@ -68,7 +70,7 @@ class MsInfo:
     mean_elevation_rad : float
         Of the phase centre at the first station, over time.
     flagged_fraction : float
-        Fraction of visibilities that are flagged.
+        Fraction of visibilities that are flagged or, as far as a sample tells, no numbers.
     chunk : mapping or None
         What Factor wrote about it when it is a chunk of an earlier run.
     """
@@ -105,7 +107,11 @@ class MsInfo:
     @property
     def data_column(self) -> str:
         """Name of the column with the subtracted data."""
-        return SUBTRACTED_COLUMN if self.chunk is None else "DATA"
+        return _data_column(self.chunk)
+
+
+def _data_column(chunk: Mapping[str, Any] | None) -> str:
+    return SUBTRACTED_COLUMN if chunk is None else "DATA"
 
 
 def find_measurement_sets(dir_ms: Path) -> list[Path]:
@@ -196,7 +202,7 @@ def read_metadata(ms: Path, flagged_fraction: float | None = None) -> MsInfo:
     ms : Path
         The measurement set; may lie on a read-only file system.
     flagged_fraction : float, optional
-        When it is known; otherwise FLAG is read.
+        When it is known; otherwise FLAG is read, and a sample of the data.
 
     Raises
     ------
@@ -240,12 +246,15 @@ def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
     telescope, antenna_set = _observation(ms)
     phase = _phase_centre(ms)
     stations, diameter, position = _stations(ms, np.unique(antennas))
+    n_baselines = int(np.unique(antennas, axis=1).shape[1])
     columns = tuple(main.colnames())
-    if flagged_fraction is None:
-        flagged_fraction = _flagged_fraction(main) if "FLAG" in columns else 0.0
     chunk = None
     if CHUNK_KEYWORD in main.keywordnames():
         chunk = json.loads(main.getkeyword(CHUNK_KEYWORD))
+    if flagged_fraction is None:
+        flagged_fraction = _flagged_fraction(main) if "FLAG" in columns else 0.0
+        if {"FLAG", _data_column(chunk)} <= {*columns}:
+            flagged_fraction += (1.0 - flagged_fraction) * _no_numbers(main, _data_column(chunk), n_baselines)
     return MsInfo(
         path=ms,
         columns=columns,
@@ -255,7 +264,7 @@ def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
         times_mjd_s=tuple(float(time) for time in times),
         interval_s=float(main.getcell("INTERVAL", 0)),
         n_rows=main.nrows(),
-        n_baselines=int(np.unique(antennas, axis=1).shape[1]),
+        n_baselines=n_baselines,
         ra_deg=float(np.degrees(phase[0])) % 360.0,
         dec_deg=float(np.degrees(phase[1])),
         telescope=telescope,
@@ -311,6 +320,17 @@ def _flagged_fraction(main: Table) -> float:
         flagged += int(np.count_nonzero(flags))
         total += flags.size
     return flagged / total
+
+
+def _no_numbers(main: Table, column: str, block: int) -> float:
+    """Fraction of the unflagged visibilities that are NaN or infinite, in some blocks of rows."""
+    bad = total = 0
+    last = max(0, main.nrows() - block)
+    for start in np.unique(np.linspace(0, last, _DATA_SAMPLES).round().astype(int)):
+        good = ~main.getcol("FLAG", int(start), block)
+        total += int(good.sum())
+        bad += int((good & ~np.isfinite(main.getcol(column, int(start), block))).sum())
+    return bad / total if total else 0.0
 
 
 def _mean_elevation(direction: Any, position: Any, times: Any) -> float:

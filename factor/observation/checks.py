@@ -250,7 +250,7 @@ def _make_bands(
         if 1.0 - flagged < limit:
             files = ", ".join(str(info.path) for info in group)
             text = (
-                f"{name} ({files}): only {1.0 - flagged:.3f} of its data are unflagged, less than "
+                f"{name} ({files}): only {1.0 - flagged:.3f} of its data are unflagged numbers, less than "
                 f"min_fraction_per_band = {limit:g}"
             )
             if settings.globals.exit_on_bad_band:

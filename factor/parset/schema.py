@@ -18,7 +18,8 @@ _GLOBAL = Section("global", "globals", "Where the data are, and what happens to 
            "read and never written to.",
            required=True, example="/data/field/bands"),
     Option("min_fraction_per_band", Kind.FLOAT, 0.5,
-           "Smallest fraction of unflagged data with which a band is used.",
+           "Smallest fraction of unflagged data with which a band is used. Data that are no "
+           "numbers (NaN) count as flagged.",
            minimum=0, maximum=1),
     Option("exit_on_bad_band", Kind.BOOL, False,
            "Stop when a band has less unflagged data than ``min_fraction_per_band``, rather "

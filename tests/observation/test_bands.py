@@ -50,6 +50,19 @@ def test_metadata(make_ms: Callable[..., Path]) -> None:
     assert info.data_column in info.columns
 
 
+def test_data_that_are_no_numbers(make_ms: Callable[..., Path]) -> None:
+    """A band of NaNs is as good as flagged, and must not cost days; flagged NaNs are no news."""
+    from casacore import tables
+
+    path = make_ms(slots=range(40), flagged=0.5)
+    for n_nan, expected in ((120, 0.5), (240, 1.0)):
+        with tables.table(str(path), readonly=False, ack=False) as main:
+            data = main.getcol("SUBTRACTED_DATA_ALL")
+            data[:n_nan] = np.nan
+            main.putcol("SUBTRACTED_DATA_ALL", data)
+        assert read_metadata(path).flagged_fraction == pytest.approx(expected)
+
+
 def test_only_stations_in_the_data(make_ms: Callable[..., Path]) -> None:
     """The ANTENNA table may list stations without data, of other sizes."""
     info = read_metadata(make_ms())

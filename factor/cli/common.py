@@ -90,8 +90,3 @@ def names(text: str, option: str) -> tuple[str, ...]:
     if not found:
         raise InputError(f"{option} names nothing", "give names separated by commas")
     return found
-
-
-def not_yet(what: str) -> InputError:
-    """The error of a thing that this version cannot do."""
-    return InputError(f"{what} is not available yet in this version ({__version__})")

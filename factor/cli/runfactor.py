@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factor import log, parset
-from factor.cli.common import add_parset, guarded, make_parser, names, not_yet
+from factor.cli.common import add_parset, guarded, make_parser, names
 from factor.errors import FactorError, InputError
 from factor.workspace import OPERATIONS, Workspace
 
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-s", "--stop_after", metavar="N", type=int,
                         help="stop after N groups of directions have been self-calibrated")
     parser.add_argument("-t", dest="test", action="store_true",
-                        help="test settings: quick and rough")
+                        help="test settings: two directions with two loops each, to see a run to its end")
     parser.add_argument("--check", action="store_true",
                         help="check tools, data and parset, show the plan, and stop")
     parser.add_argument("--undo", action="store_true",
@@ -83,9 +83,9 @@ def _checked(arguments: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str,
 
 def _run(arguments: argparse.Namespace) -> None:
     reset, reset_ops = _checked(arguments)
-    if arguments.test:
-        raise not_yet("running with test settings (-t)")
     settings = parset.load(arguments.parset)
+    if arguments.test:
+        settings = settings.for_test()
     root = settings.globals.dir_working
     only_looks = arguments.dry_run or arguments.check
     if not only_looks:

@@ -7,8 +7,12 @@ a test holds the two against each other. Numbers that are None are Factor's to d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+#: Of a test: loops with gains, and directions (with two, the phases of the first are tried for the second).
+TEST_LOOPS = 2
+TEST_DIRECTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -202,3 +206,24 @@ class Settings:
     checkfactor: CheckfactorSettings
     init_skymodels: Mapping[str, Path]
     notes: tuple[str, ...] = ()
+
+    def for_test(self) -> Settings:
+        """The same with little to do: a test of whether a run comes to its end (``runfactor -t``)."""
+        calibration, directions = self.calibration, self.directions
+        note = (
+            f"-t: a test, with at most {TEST_DIRECTIONS} directions and {TEST_LOOPS} loops of gains; "
+            "begin the real run in another dir_working, or with -r all"
+        )
+        return replace(
+            self,
+            calibration=replace(
+                calibration,
+                exit_on_selfcal_failure=False,
+                max_selfcal_loops=min(TEST_LOOPS, calibration.max_selfcal_loops),
+                target_max_selfcal_loops=min(TEST_LOOPS, calibration.target_max_selfcal_loops),
+            ),
+            directions=replace(
+                directions, ndir_process=min(TEST_DIRECTIONS, directions.ndir_process or TEST_DIRECTIONS)
+            ),
+            notes=(*self.notes, note),
+        )

@@ -13,6 +13,7 @@ import pytest
 from factor import __version__, log
 from factor.cli import archivefactor, common, runfactor, unarchivefactor
 from factor.errors import FactorError, InputError
+from factor.parset import Settings
 
 CHECKOUT = Path(__file__).parents[2]
 COMMANDS = {
@@ -72,7 +73,6 @@ def test_help_imports_nothing_heavy() -> None:
         (["--undo", "x.parset"], "--undo: needs -r"),
         (["-r", "a", "-o", "facetimag", "x.parset"], "there is no operation facetimag"),
         (["-r", "a,b", "-o", "facetsub", "--undo", "x.parset"], "--undo always undoes the subtraction alone"),
-        (["-t", "x.parset"], "-t) is not available yet in this version"),
         (["-r", ",", "x.parset"], "-r names nothing"),
         (["-s", "0", "x.parset"], "-s 0: the number of groups must be at least 1"),
         (["no_such.parset"], "no_such.parset: cannot read the parset"),
@@ -86,6 +86,24 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
     """Wrong usage ends with status 2 and says what to do instead."""
     assert runfactor.main(arguments) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the whole chain takes minutes: few directions and loops, and no more than were asked for."""
+    seen: list[Settings] = []
+    monkeypatch.setattr("factor.process.run", lambda settings, _: seen.append(settings))
+    parset = tmp_path / "factor.parset"
+    parset.write_text(PARSET.format(tmp_path) + "ndir_process = 1\n[calibration]\nmax_selfcal_loops = 7\n")
+    assert runfactor.main(["-d", str(parset)]) == 0
+    assert runfactor.main(["-d", "-t", str(parset)]) == 0
+    loops = [(one.calibration.max_selfcal_loops, one.calibration.target_max_selfcal_loops) for one in seen]
+    assert loops == [(7, 10), (2, 2)]
+    assert [one.directions.ndir_process for one in seen] == [1, 1]
+    assert [one.calibration.exit_on_selfcal_failure for one in seen] == [True, False]
+    parset.write_text(PARSET.format(tmp_path))
+    assert runfactor.main(["-d", "-t", str(parset)]) == 0
+    assert seen[-1].directions.ndir_process == 2
+    assert "another dir_working" in seen[-1].notes[-1]
 
 
 def test_missing_parset_leaves_no_traceback() -> None:

@@ -56,8 +56,11 @@ class Engine:
 
     def scratch(self, operation: str, direction: str) -> Path:
         """Folder of the intermediate data of one operation on one direction."""
-        dir_local = self.dir_local_selfcal if operation.startswith("facetselfcal") else self.dir_local
-        return self.workspace.scratch(operation, direction, dir_local)
+        return self.workspace.scratch(operation, direction, self.local(operation))
+
+    def local(self, operation: str) -> Path | None:
+        """Folder in which the intermediate data of an operation are; None for the working directory."""
+        return self.dir_local_selfcal if operation.startswith("facetselfcal") else self.dir_local
 
 
 class Context:

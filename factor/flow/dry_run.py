@@ -8,17 +8,22 @@ from dataclasses import replace
 
 from factor.directions.model import Facet
 from factor.execution.context import Engine
+from factor.flow.forecast import demands, done_for_good, share_of
+from factor.flow.plan import plan_of
 from factor.flow.reset import describe, reset_to_do, subtracted_from
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.flow.status import Statuses, stale_lines, statuses
-from factor.observation.chunks import check_disk, check_made, planned_observation
+from factor.observation.chunks import bytes_needed, check_disk, check_made, planned_observation
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetpeel, outlierpeel
+from factor.operations.base import Field
 from factor.operations.facet_imaging import imaging_sets, operation_name
 from factor.operations.layout import check_layout, lay_out
 from factor.operations.selfcal_plan import FIRST
 from factor.parset import Settings
+from factor.progress.reading import time_left_of
+from factor.progress.words import time_left
 from factor.state.intent import Reset
 from factor.state.records import Record
 from factor.state.store import StateStore
@@ -65,6 +70,20 @@ def tell_plan(
     found = statuses(Standing(after, field, frozenset(gone)), schedule)
     for line in _lines(settings, schedule, found):
         log.info(line)
+    _tell_costs(after, field, schedule, found, bytes_needed(plan, workspace))
+
+
+def _tell_costs(
+    engine: Engine, field: Field, schedule: Schedule, found: Statuses, chunk_bytes: float
+) -> None:
+    """Say what of disks, memory and time the rest of the run takes."""
+    for demand in demands(engine, field, schedule, found, chunk_bytes):
+        log.log(logging.INFO if demand.is_met else logging.WARNING, "disk: %s", demand)
+    part = share_of(engine, field, len(schedule.imaged))
+    log.info("memory: at most %.3g GB for each WSClean, %d at a time", part.memory_gb, part.at_once)
+    again = {key for key in found.keys() - done_for_good(found) if found[key].state == "stale"}
+    left = time_left_of(engine.workspace, plan_of(field, schedule, None), engine.store.all(), again)
+    log.info("time: %s", time_left(left) or "not known before a first direction is calibrated")
 
 
 class StoreAfter(StateStore):

@@ -46,6 +46,11 @@ class ImagingSet:
     taper_arcsec: float
     min_uv_lambda: float
 
+    @property
+    def beam_arcsec(self) -> float:
+        """Rough width of the synthesised beam."""
+        return max(PIXELS_PER_BEAM * self.cellsize_arcsec, self.taper_arcsec)
+
 
 def selfcal_set(settings: Settings) -> ImagingSet:
     """The parameters of self-calibration images."""
@@ -69,10 +74,7 @@ def imaging_sets(settings: Settings) -> tuple[ImagingSet, ...]:
 
 def finest_set(settings: Settings) -> ImagingSet:
     """The set with the finest resolution: its data are averaged least."""
-    return min(
-        imaging_sets(settings),
-        key=lambda one: max(PIXELS_PER_BEAM * one.cellsize_arcsec, one.taper_arcsec),
-    )
+    return min(imaging_sets(settings), key=lambda one: one.beam_arcsec)
 
 
 def operation_name(operation: str, imaging: ImagingSet, settings: Settings) -> str:

@@ -21,6 +21,9 @@ from factor.tuning.images import facet_image_size, spectral_setup, spread
 #: direction's phases; of those corrected for an image: the best and the latest.
 _SOLVED, _CORRECTED = 3, 2
 
+#: Size of what is left of an image, in units of its pixels: itself and its picture.
+_PUBLISHED = 2.0
+
 #: Images of a calibrator beside those of the loops with gains.
 _MORE_IMAGES = 6
 
@@ -40,11 +43,11 @@ def model_needs(field: Field, facet: Facet) -> Needs:
     """Of a facet's new model, and the residual images after it."""
     bands, fraction = field.observation.bands, field.settings.imaging.fractional_bandwidth_selfcal_facet_image
     part = len(spread(len(bands), fraction)) / len(bands)
-    image = _image(field, facet, selfcal_set(field.settings))
+    image, product = _image(field, facet, selfcal_set(field.settings))
     facet_data = part * _data(field, facet_averaging(field, facet, field.beam_deg))
     side = image_size(field, facet)
     residuals = 2.0 * _data(field, Averaging(1, 1)) / len(bands) + 2.0 * imaging_bytes(side, side, 1)
-    return Needs(max(facet_data + image, residuals), image)
+    return Needs(max(facet_data + image, residuals), product + _PUBLISHED * 2.0 * side**2 * PIXEL_BYTES)
 
 
 def subtraction_needs(field: Field, chunks: Sequence[Chunk]) -> Needs:
@@ -57,8 +60,8 @@ def image_needs(
     field: Field, facet: Facet, imaging: ImagingSet, averaging: Averaging, *, kept: bool
 ) -> Needs:
     """Of facetimage: the facet's data, which may be kept, and the image."""
-    data, image = _data(field, averaging), _image(field, facet, imaging)
-    return Needs(image, image + data) if kept else Needs(image + data, image)
+    data, (image, product) = _data(field, averaging), _image(field, facet, imaging)
+    return Needs(image, product + data) if kept else Needs(image + data, product)
 
 
 def unaveraged_needs(field: Field) -> Needs:
@@ -84,9 +87,10 @@ def _data(field: Field, averaging: Averaging, chunks: Sequence[Chunk] | None = N
     return data_bytes(pieces, len(field.observation.stations), averaging)
 
 
-def _image(field: Field, facet: Facet, imaging: ImagingSet) -> float:
+def _image(field: Field, facet: Facet, imaging: ImagingSet) -> tuple[float, float]:
+    """What WSClean writes while it makes the image of a facet, and what is left of it."""
     options = field.settings.imaging
     width, height = (facet_image_size(deg, imaging.cellsize_arcsec) for deg in extent_deg(facet))
     freqs_hz = [band.freq_hz for band in field.observation.bands]
     channels, _ = spectral_setup(freqs_hz, options.wsclean_nchannels_factor)
-    return imaging_bytes(width, height, channels)
+    return imaging_bytes(width, height, channels), _PUBLISHED * width * height * PIXEL_BYTES

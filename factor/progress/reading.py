@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from factor.errors import FactorError, InputError
@@ -15,6 +16,7 @@ from factor.progress.estimate import covered_s, estimate, moment
 from factor.progress.failures import ATTEMPTS, failures_of
 from factor.progress.model import (
     Direction,
+    Estimate,
     Operation,
     OperationState,
     Progress,
@@ -117,6 +119,22 @@ def _check_folder(workspace: Workspace) -> None:
         )
 
 
+def time_left_of(
+    workspace: Workspace, plan: Plan, records: Sequence[Record], again: Collection[tuple[str, str]]
+) -> Estimate | None:
+    """Time that a plan takes yet, by the rates of what was done; None as long as nothing was.
+
+    Parameters
+    ----------
+    workspace, plan, records
+        Of the run.
+    again : collection of (operation, direction)
+        What was done and will be done once more.
+    """
+    picture = _Picture(workspace, plan.parset, plan, None, None, tuple(records), time.time())
+    return estimate(plan.work, picture.begun, again)
+
+
 def _plan_from(workspace: Workspace, records: Sequence[Record]) -> Plan:
     """What is known of the plan of a run that left none."""
     kept = load_layout(workspace)
@@ -152,11 +170,16 @@ class _Picture:
     held: Holder | None
     records: tuple[Record, ...]
     now: float
-    begun: dict[str, list[Operation]] = field(default_factory=dict)
+
+    @cached_property
+    def begun(self) -> dict[str, list[Operation]]:
+        """All operations that were begun, by their names."""
+        begun: dict[str, list[Operation]] = {}
+        for record in self.records:
+            begun.setdefault(record.operation, []).append(self._operation(record))
+        return begun
 
     def progress(self) -> Progress:
-        for record in self.records:
-            self.begun.setdefault(record.operation, []).append(self._operation(record))
         running = [o for group in self.begun.values() for o in group if o.state == "running"]
         state, message = self._state()
         known = self.plan.parset != ""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from factor.cli import checkfactor
+from factor.execution.room import size_of
 from factor.flow.plan import selfcal_steps
 from factor.progress.reading import Reader
 from factor.state.store import StateStore
 from factor.workspace import Workspace
+from tests.fakes.observation import write_parset
 from tests.operations.conftest import FakeRun
 from tests.progress.page import Page, sound
 
@@ -33,6 +38,29 @@ def test_finished_run(finished: FakeRun) -> None:
     record = StateStore(Workspace(finished.work)).load("facetselfcal", "east")
     assert record is not None
     assert abs(selfcal_steps(2, 1) - len(record.steps)) < 12
+
+
+def test_costs_are_told_before(
+    finished: FakeRun, make_run: Callable[[], FakeRun], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Disks are filled, and days planned, by these numbers: of a new run, and of one that is done."""
+    new, done = make_run(), make_run()
+    shutil.copytree(finished.work, done.work)
+    said, needed_gb = [], []
+    for run in (new, done):
+        parset = write_parset(run.folder, run.data, cluster__dir_local=str(run.folder / "local"))
+        assert run.call("runfactor", "-d", str(parset)) == 0
+        said.append(capfd.readouterr().out)
+        told = re.search(r"disk: (\S+) and (\S+): about (\S+) GB needed, \S+ GB free", said[-1])
+        assert told is not None
+        assert told.group(1, 2) == (str(run.work), str(run.folder / "local")), "both on one disk"
+        needed_gb.append(float(told[3]))
+    taken_gb = size_of(finished.work) / 1e9
+    # Ten times: subtables are taken for larger than they are in so small an observation.
+    assert taken_gb < needed_gb[0] < 10.0 * taken_gb
+    assert needed_gb[1] == 0.0
+    assert "time: not known" in said[0]
+    assert "time: about 0 s left" in said[1]
 
 
 def test_report_of_finished_run(finished: FakeRun, tmp_path: Path) -> None:

@@ -27,9 +27,8 @@ from factor.progress.model import (
     Tally,
     Usage,
 )
-from factor.state.layout import load_layout
 from factor.state.lock import Holder, holder
-from factor.state.plan import Plan, PlannedDirection, Work, load_plan
+from factor.state.plan import Plan, PlannedDirection, Work, load_plan, plan_of_records
 from factor.state.pulse import Pulse, load_pulse
 from factor.state.records import Record
 from factor.state.store import StateStore
@@ -75,7 +74,7 @@ class Reader:
             plan = load_plan(workspace)
             records = self._records()
             if plan is None:
-                plan = _plan_from(workspace, records)
+                plan = plan_of_records(workspace, records)
         except InputError:
             raise
         except FactorError as error:
@@ -133,30 +132,6 @@ def time_left_of(
     """
     picture = _Picture(workspace, plan.parset, plan, None, None, tuple(records), time.time())
     return estimate(plan.work, picture.begun, again)
-
-
-def _plan_from(workspace: Workspace, records: Sequence[Record]) -> Plan:
-    """What is known of the plan of a run that left none."""
-    kept = load_layout(workspace)
-    names = tuple(kept.facets) if kept else ()
-    names += tuple(sorted({r.direction for r in records} - {*names, FIELD}))
-    work: dict[str, list[str]] = {}
-    for record in records:
-        if record.direction != FIELD or record.operation.startswith("fieldmosaic"):
-            work.setdefault(record.operation, []).append(record.direction)
-    if kept:
-        for operation in ("facetselfcal", "facetsub"):
-            work[operation] = list(names)
-    return Plan(
-        parset="",
-        centre_deg=(0.0, 0.0),
-        radius_deg=(0.0, 0.0),
-        bands=0,
-        chunks=0,
-        directions=tuple(PlannedDirection(name, 0.0, 0.0) for name in names),
-        groups=(),
-        work=tuple(Work(o, tuple(work[o])) for o in sorted(work, key=run_order)),
-    )
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from factor.state.layout import load_layout
+from factor.state.records import Record
 from factor.state.store import read_value, write_json
-from factor.workspace import Workspace
+from factor.workspace import FIELD, Workspace, run_order
 
 #: Format of the plan's file; a newer one is refused.
 PLAN_VERSION = 1
@@ -111,6 +113,30 @@ def load_plan(workspace: Workspace) -> Plan | None:
     """
     remedy = f"run runfactor again: it writes {workspace.plan} anew"
     return read_value(workspace.plan, PLAN_VERSION, remedy, _plan)
+
+
+def plan_of_records(workspace: Workspace, records: Sequence[Record]) -> Plan:
+    """What is known of the plan of a run that left none."""
+    kept = load_layout(workspace)
+    names = tuple(kept.facets) if kept else ()
+    names += tuple(sorted({r.direction for r in records} - {*names, FIELD}))
+    work: dict[str, list[str]] = {}
+    for record in records:
+        if record.direction != FIELD or record.operation.startswith("fieldmosaic"):
+            work.setdefault(record.operation, []).append(record.direction)
+    if kept:
+        for operation in ("facetselfcal", "facetsub"):
+            work[operation] = list(names)
+    return Plan(
+        parset="",
+        centre_deg=(0.0, 0.0),
+        radius_deg=(0.0, 0.0),
+        bands=0,
+        chunks=0,
+        directions=tuple(PlannedDirection(name, 0.0, 0.0) for name in names),
+        groups=(),
+        work=tuple(Work(o, tuple(work[o])) for o in sorted(work, key=run_order)),
+    )
 
 
 def _plan(content: Mapping[str, Any]) -> Plan:

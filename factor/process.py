@@ -99,7 +99,6 @@ def run(settings: Settings, options: RunOptions) -> None:
             review(settings, workspace, planned_observation(chunk_plan, workspace))
         with display(workspace):
             observation = chunk_observation(chunk_plan, workspace, jobs)
-            flag_wild(observation, workspace, tools, settings.calibration.solve_min_uv_lambda, jobs)
             engine = _engine(settings, workspace, tools, cpus)
             standing = _settle(settings, engine, observation, options)
             schedule = Schedule.of(standing.field)
@@ -111,6 +110,7 @@ def run(settings: Settings, options: RunOptions) -> None:
             if options.undo:
                 log.info("the subtractions are undone; run again without --undo to go on")
                 return
+            flag_wild(observation, workspace, tools, settings.calibration.solve_min_uv_lambda, jobs)
             process(standing, schedule, options.stop_after)
 
 

@@ -16,7 +16,7 @@ from factor.errors import FactorError, Interrupted
 from factor.execution.acting import Logs, act, delete
 from factor.execution.local import Processors, wait_awake
 from factor.execution.room import Needs, Room
-from factor.execution.step import Step, canonical_action, digest, file_digest
+from factor.execution.step import Call, Step, canonical_action, digest, file_digest
 from factor.execution.step import plain as _plain
 from factor.state.records import Record, StepRecord, now
 from factor.state.resume import Status, note_products, status_of
@@ -193,6 +193,17 @@ class Context:
             _raise_first(finished)
             finished, _ = wait_awake(pending)
             _raise_first(finished)
+
+    def call(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        reads: tuple[Path | str, ...],
+        outputs: tuple[Path, ...],
+    ) -> None:
+        """Run a step that is a function of Factor's own: see `Step` and `Call`."""
+        self.run(Step(name, Call(function, arguments), reads, outputs))
 
     def offer(self, *steps: Step) -> None:
         """Name steps that run just before the one that reads their outputs; these are deleted after it."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Call, Step
 from factor.observation.model import Chunk
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
@@ -131,7 +130,7 @@ class Calibrator:
             "region_file": path_or_none(direction.region_selfcal),
         }
         reads = regions_of(direction.region_selfcal)
-        self.context.run(Step(f"clean mask{taper}", Call(write_polygon_mask, arguments), reads, (path,)))
+        self.context.call(f"clean mask{taper}", write_polygon_mask, arguments, reads, (path,))
         return path
 
     def imaging(self, label: str, resolution: Resolution) -> WSClean:

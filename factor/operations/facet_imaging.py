@@ -11,7 +11,7 @@ from factor.directions.facets import extent_deg, reach_deg
 from factor.directions.model import Facet
 from factor.errors import FactorError
 from factor.execution.context import Context
-from factor.execution.step import Call, Step
+from factor.execution.step import Step
 from factor.observation.model import Band
 from factor.operations.base import PIXELS_PER_BEAM, Field
 from factor.operations.passes import image
@@ -163,7 +163,7 @@ def facet_options(
         "region_file": path_or_none(facet.direction.region_facet),
     }
     reads = regions_of(facet.direction.region_facet)
-    context.run(Step("clean mask of the facet", Call(write_polygon_mask, arguments), reads, (mask,)))
+    context.call("clean mask of the facet", write_polygon_mask, arguments, reads, (mask,))
     freqs_hz = [band.freq_hz for band in bands]
     channels, terms = spectral_setup(freqs_hz, settings.wsclean_nchannels_factor)
     return WSClean(

@@ -12,7 +12,7 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Call, Step, file_digest
+from factor.execution.step import file_digest
 from factor.operations.base import Field
 from factor.operations.facet_imaging import ImagingSet
 from factor.operations.needs import mosaic_needs
@@ -155,8 +155,9 @@ def _join(
     }
     files = (prefix.with_name(f"{prefix.name}correct_mosaic.{kind}.fits") for kind in KINDS)
     reads: tuple[Path, ...] = tuple(m.path for m in members if m.path is not None)
-    action = Call(join_facets, arguments)
-    context.run(Step("join facets, correct the primary beam", action, reads, (*files, table, report)))
+    context.call(
+        "join facets, correct the primary beam", join_facets, arguments, reads, (*files, table, report)
+    )
     numbers: dict[str, Any] = json.loads(report.read_text())
     return numbers
 
@@ -170,7 +171,7 @@ def _picture(context: Context, image: Path, facets: Sequence[Facet], noise_jy: f
         "facets": {facet.name: facet.vertices for facet in facets},
         "noise_jy": noise_jy,
     }
-    context.run(Step("picture", Call(draw_mosaic, arguments), (image,), (path,)))
+    context.call("picture", draw_mosaic, arguments, (image,), (path,))
     return path
 
 
@@ -193,7 +194,7 @@ def _check(context: Context, field: Field, prefix: Path, numbers: Mapping[str, A
         "noise_jy": numbers["noise_jy"],
     }
     outputs = tuple(prefix.with_name(f"{prefix.name}check.{kind}") for kind in ("csv", "png", "json"))
-    context.run(Step("check fluxes and positions", Call(check_mosaic, arguments), tuple(files), outputs))
+    context.call("check fluxes and positions", check_mosaic, arguments, tuple(files), outputs)
     summaries = read_summaries(outputs[2])
     for summary in summaries:
         log.info("mosaic: %s", summary)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Call, Step
 from factor.operations.base import Field, Solutions
 from factor.operations.facet_imaging import clean_facet, facet_averaging, facet_options, selfcal_set
 from factor.operations.flagging import data_flags
@@ -90,7 +89,7 @@ def _joined(
     imaged = context.scratch / f"{facet.name}.image_full.skymodel"
     taken = {"source_list": source_list, "initial": initial, "patch": facet.name, "path": imaged}
     reads = (source_list, *initial)
-    context.run(Step("model of the facet's image", Call(model_from_clean, taken), reads, (imaged,)))
+    context.call("model of the facet's image", model_from_clean, taken, reads, (imaged,))
     arguments = {
         "calibrator": calibrator,
         "replaced": replaced,
@@ -99,5 +98,5 @@ def _joined(
         "path": path,
     }
     reads = (calibrator[0], imaged, *replaced)
-    context.run(Step("new model of the facet", Call(join_models, arguments), reads, (path,)))
+    context.call("new model of the facet", join_models, arguments, reads, (path,))
     return path

@@ -9,7 +9,7 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Call, Step, file_digest
+from factor.execution.step import file_digest
 from factor.operations import solving
 from factor.operations.base import Field, Solutions
 from factor.operations.calibrator import Calibrator
@@ -136,5 +136,5 @@ def _apparent_model(context: Context, field: Field, facet: Facet) -> Path:
         "patch": facet.name,
         "path": path,
     }
-    context.run(Step("attenuate the model", Call(write_apparent_model, arguments), (true,), (path,)))
+    context.call("attenuate the model", write_apparent_model, arguments, (true,), (path,))
     return path

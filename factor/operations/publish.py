@@ -6,7 +6,6 @@ from pathlib import Path
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.execution.step import Call, Step
 from factor.tools.versions import factor_version
 
 
@@ -40,7 +39,7 @@ def publish_image(context: Context, image: Path, facet: Facet, name: str = "") -
         "title": f"{facet.name}: {stem.removeprefix(facet.name).strip('.')}",
     }
     outputs = (product, product.with_suffix(".png"))
-    context.run(Step(f"publish {stem}", Call(write_product, arguments), (image,), outputs))
+    context.call(f"publish {stem}", write_product, arguments, (image,), outputs)
     return product
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from factor.errors import StepError
-from factor.execution.step import Call, Step
 from factor.operations import solving, stations
 from factor.operations.base import Solutions
 from factor.operations.calibrator import Calibrator
@@ -222,7 +221,7 @@ def _image_cycle(
         "path": model,
         "initial": calibrator.middle_model(),
     }
-    context.run(Step(f"model {label}", Call(model_from_clean, arguments), (options.source_list,), (model,)))
+    context.call(f"model {label}", model_from_clean, arguments, (options.source_list,), (model,))
     quality = image_quality(options.image)
     if not quality.peak_jy > 0:
         raise StepError(f"image {label}", f"the image of {calibrator.name} is empty", str(context.out_log))
@@ -245,7 +244,7 @@ def _starting_model(calibrator: Calibrator, begun: _Beginning) -> Path:
     if calibrator.catalogue is not None:
         arguments["catalogue"] = calibrator.catalogue
         reads = (*reads, calibrator.catalogue)
-    context.run(Step("starting model", Call(starting_model, arguments), reads, (path,)))
+    context.call("starting model", starting_model, arguments, reads, (path,))
     return path
 
 
@@ -260,5 +259,5 @@ def _held_model(calibrator: Calibrator, cycle: Cycle, earlier: Cycle) -> Path:
         "path": path,
     }
     reads = (cycle.model, cycle.image, earlier.image)
-    calibrator.context.run(Step(f"hold cycle {cycle.number}", Call(held_model, arguments), reads, (path,)))
+    calibrator.context.call(f"hold cycle {cycle.number}", held_model, arguments, reads, (path,))
     return path

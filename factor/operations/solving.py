@@ -139,9 +139,8 @@ def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
         "position": target.position,
         "path": path,
     }
-    merge = Call(combining.merge_fast, arguments)
     reads = tuple(solve.piece.h5parm for solve in solves)
-    context.run(Step(f"merge fast phases, {label}", merge, reads, (path,)))
+    context.call(f"merge fast phases, {label}", combining.merge_fast, arguments, reads, (path,))
     return path
 
 
@@ -212,8 +211,7 @@ def _solve_slow(
         "normalise": normalise,
     }
     reads = (fast, *slow.values())
-    add = Call(combining.add_slow, arguments)
-    target.context.run(Step(f"smooth slow gains, {label}", add, reads, (path,)))
+    target.context.call(f"smooth slow gains, {label}", combining.add_slow, arguments, reads, (path,))
     return path
 
 
@@ -227,8 +225,7 @@ def _image_weights(target: Target, data: Data) -> Path:
     path = weights_path(target)
     mss = tuple(ms for parts in data.values() for ms in parts)
     arguments = {"mss": mss, "weighting": target.weighting, "path": path}
-    call = Call(imageweights.write_image_weights, arguments)
-    target.context.run(Step("weights of the image", call, mss, (path,)))
+    target.context.call("weights of the image", imageweights.write_image_weights, arguments, mss, (path,))
     return path
 
 
@@ -277,7 +274,7 @@ def finish(
         "filled": filled,
     }
     reads = (last.h5parm,) + ((preapplied.filled,) if preapplied else ())
-    context.run(Step(f"combined solutions{kind}", Call(combining.combine_final, arguments), reads, outputs))
+    context.call(f"combined solutions{kind}", combining.combine_final, arguments, reads, outputs)
     return solutions_of(context.products, target.name, kind)
 
 
@@ -289,8 +286,10 @@ def plot(target: Target, solutions: Solutions) -> None:
     kinds += ["tec"] if target.plan.tec_edges_hz else []
     kinds += ["leakage"] if LEAKAGE_NAME in solutions.soltabs else []
     pictures = tuple(context.products / f"{name}.make_selfcal_plots_{kind}.png" for kind in kinds)
-    action = Call(plot_solutions, {"h5parm": solutions.h5parm, "prefix": prefix})
-    context.run(Step("plots of the solutions", action, (solutions.h5parm,), pictures))
+    context.call(
+        "plots of the solutions", plot_solutions, {"h5parm": solutions.h5parm, "prefix": prefix},
+        (solutions.h5parm,), pictures,
+    )  # fmt: skip
 
 
 def _solve_step(target: Target, name: str, run: DP3Run) -> Step:

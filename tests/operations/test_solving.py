@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from factor.directions.model import Direction
+from factor.execution.context import Context
 from factor.execution.step import Step
 from factor.observation.model import Chunk, ChunkFile
 from factor.operations import solving
@@ -57,6 +58,7 @@ def steps_of(
         products=tmp_path,
         tools=SimpleNamespace(dp3=Path("DP3"), environment={}),
         run=lambda *steps: done.extend(steps),
+        call=lambda *step: Context.call(context, *step),
     )
     weighting = Weighting(512, 1.5, -0.5, 80.0)
     target = solving.Target(

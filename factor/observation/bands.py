@@ -100,11 +100,6 @@ class MsInfo:
         return 0.5 * (self.freqs_hz[0] + self.freqs_hz[-1])
 
     @property
-    def length_s(self) -> float:
-        """From the start of the first time slot to the end of the last."""
-        return self.times_mjd_s[-1] - self.times_mjd_s[0] + self.interval_s
-
-    @property
     def data_column(self) -> str:
         """Name of the column with the subtracted data."""
         return _data_column(self.chunk)

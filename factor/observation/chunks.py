@@ -258,7 +258,6 @@ def observation_of(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> Obs
         )
         for _, note in reversed(ordered)
     }
-    fractions = {note.band: note.band_flagged_fraction for _, note in ordered}
     first = ordered[0][1]
     elevations = {note.index: note.mean_elevation_rad for _, note in ordered}
     return Observation(
@@ -272,7 +271,6 @@ def observation_of(notes: Mapping[Path, ChunkNote], workspace: Workspace) -> Obs
         mean_elevation_rad=sum(elevations.values()) / len(elevations),
         station_diameter_m=first.station_diameter_m,
         stations=tuple(dict.fromkeys(name for _, note in ordered for name in note.stations)),
-        flagged_fraction=sum(fractions.values()) / len(fractions),
     )
 
 

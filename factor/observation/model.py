@@ -70,7 +70,6 @@ class Observation:
     mean_elevation_rad: float
     station_diameter_m: float
     stations: tuple[str, ...]
-    flagged_fraction: float
 
     @property
     def interval_s(self) -> float:

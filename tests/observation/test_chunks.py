@@ -25,6 +25,7 @@ from factor.observation.chunks import (
     make_chunks,
 )
 from factor.observation.model import Observation
+from factor.observation.note import read_note
 from factor.observation.plan import ChunkPlan, plan_chunks
 from factor.state.ledger import Ledger
 from factor.workspace import Workspace
@@ -122,7 +123,7 @@ def test_observation(make_ms: MakeMs, plan: Plan, workspace: Workspace) -> None:
     assert made.chunks[0].start_mjd_s == pytest.approx(4.9e9 - 4)
     assert made.chunks[1].end_mjd_s == pytest.approx(4.9e9 + 4 * 8 + 4)
     assert made.stations == ("CS001HBA0", "CS002HBA0", "RS205HBA")
-    assert made.flagged_fraction == pytest.approx(0.25)
+    assert [read_note(file.path).band_flagged_fraction for file in made.chunks[0].files] == [0.0, 0.5]
     assert (made.ra_deg, made.dec_deg, made.interval_s) == (
         pytest.approx(217.5), pytest.approx(52.0), 8.0,
     )

@@ -272,7 +272,7 @@ def _solset(path: Path) -> Iterator[Any]:
         *_, reason = str(error).splitlines() or [""]
         raise FactorError(
             f"{path}: can't be read as an H5parm: {reason}",
-            "delete it and run again: the solve that made it is repeated",
+            "delete it and run again; final solutions are made again when their direction is reset (-r)",
         ) from error
 
 

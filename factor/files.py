@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and fingerprints of them."""
+"""Files that appear whole or not at all, where they will be, and fingerprints of them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def copy_whole(source: Path, target: Path) -> None:
     """Copy a file so that the target appears complete or not at all."""
     with whole(target) as draft:
         shutil.copyfile(source, draft)
+
+
+def place_of(folder: Path) -> Path:
+    """The folder, or where it would be made: the nearest one above it that is there."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def content_digest(path: Path) -> str:

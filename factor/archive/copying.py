@@ -20,6 +20,7 @@ from typing import TypeVar
 from factor.archive.manifest import Entry, FileSum, parts, problems_of_files
 from factor.errors import FactorError, InputError, Interrupted
 from factor.execution.local import available_cpus
+from factor.files import place_of
 from factor.log import live_terminal
 from factor.tools import runner
 
@@ -184,7 +185,7 @@ def check_space(folder: Path, needed: int) -> None:
     InputError
         With what is needed and what is free.
     """
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    there = place_of(folder)
     free = shutil.disk_usage(there).free
     log.info("%s to be written, %s free in %s", in_words(needed), in_words(free), folder)
     if needed * _MARGIN > free:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from factor.errors import FactorError, InputError
-from factor.files import copy_whole
+from factor.files import copy_whole, place_of
 from factor.observation.copy import CopyJob, copy_chunk
 from factor.observation.model import Band, Chunk, ChunkFile, Observation
 from factor.observation.note import ChunkNote, describe, differences, read_note
@@ -230,7 +230,7 @@ def check_disk(plan: Sequence[ChunkPlan], workspace: Workspace) -> str:
         When it is not enough, or the working directory cannot be written.
     """
     needed = bytes_needed(plan, workspace)
-    there = next(folder for folder in (workspace.chunks, *workspace.chunks.parents) if folder.exists())
+    there = place_of(workspace.chunks)
     if not os.access(there, os.W_OK):
         raise InputError(
             f"cannot write to {there}, for the working directory {workspace.root}",

@@ -78,7 +78,9 @@ def _tell_costs(
 ) -> None:
     """Say what of disks, memory and time the rest of the run takes."""
     for demand in demands(engine, field, schedule, found, chunk_bytes):
-        log.log(logging.INFO if demand.is_met else logging.WARNING, "disk: %s", demand)
+        log.info("disk: %s", demand)
+        if not demand.is_met:
+            log.warning("there may be too little room: dir_local and dir_local_selfcal name other disks")
     part = share_of(engine, field, len(schedule.imaged))
     log.info("memory: at most %.3g GB for each WSClean, %d at a time", part.memory_gb, part.at_once)
     again = {key for key in found.keys() - done_for_good(found) if found[key].state == "stale"}

@@ -11,6 +11,7 @@ from pathlib import Path
 from factor.directions.model import Facet
 from factor.execution.context import Engine
 from factor.execution.room import Needs
+from factor.files import place_of
 from factor.flow.schedule import Schedule
 from factor.flow.status import Statuses
 from factor.operations import facetpeel, outlierpeel
@@ -92,12 +93,11 @@ def demands(
         peak = sum(sorted(need.scratch for need in waiting.needs)[-waiting.at_once :])
         peaks[folder] = max(peaks.get(folder, 0.0), peak)
     peaks[root] += kept
-    there = {folder: next(p for p in (folder, *folder.parents) if p.exists()) for folder in peaks}
     disks: dict[int, list[Path]] = {}
     for folder in peaks:
-        disks.setdefault(there[folder].stat().st_dev, []).append(folder)
+        disks.setdefault(place_of(folder).stat().st_dev, []).append(folder)
     return tuple(
-        Demand(tuple(folders), sum(peaks[f] for f in folders), shutil.disk_usage(there[folders[0]]).free)
+        Demand(tuple(folders), sum(peaks[f] for f in folders), shutil.disk_usage(place_of(folders[0])).free)
         for folders in disks.values()
     )
 

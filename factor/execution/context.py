@@ -23,6 +23,7 @@ from factor.state.resume import Status, note_products, status_of
 from factor.state.store import StateStore
 from factor.tools import runner
 from factor.tools.environment import Tools
+from factor.tuning.resources import Share, share
 from factor.workspace import Workspace
 
 log = logging.getLogger("factor.steps")
@@ -53,6 +54,10 @@ class Engine:
     def context(self, operation: str, direction: str) -> Context:
         """The context of one operation on one direction."""
         return Context(self, operation, direction)
+
+    def share(self, n_directions: int, limit: int | None) -> Share:
+        """What each of some directions may use, of which no more than a limit are worked on at once."""
+        return share(n_directions, limit, self.processors.total, self.memory_gb)
 
     def scratch(self, operation: str, direction: str) -> Path:
         """Folder of the intermediate data of one operation on one direction."""

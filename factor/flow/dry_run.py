@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from factor.directions.model import Facet
 from factor.execution.context import Engine
-from factor.flow.forecast import demands, done_for_good, share_of
+from factor.flow.forecast import demands, done_for_good
 from factor.flow.plan import plan_of
 from factor.flow.reset import describe, reset_to_do, subtracted_from
 from factor.flow.schedule import Schedule
@@ -81,7 +81,7 @@ def _tell_costs(
         log.info("disk: %s", demand)
         if not demand.is_met:
             log.warning("there may be too little room: dir_local and dir_local_selfcal name other disks")
-    part = share_of(engine, field, len(schedule.imaged))
+    part = engine.share(len(schedule.imaged), field.settings.cluster.ndir_per_node)
     log.info("memory: at most %.3g GB for each WSClean, %d at a time", part.memory_gb, part.at_once)
     again = {key for key in found.keys() - done_for_good(found) if found[key].state == "stale"}
     left = time_left_of(engine.workspace, plan_of(field, schedule, None), engine.store.all(), again)

@@ -34,7 +34,6 @@ from factor.operations.needs import (
 )
 from factor.operations.selfcal_plan import FIRST, make_plan
 from factor.products.images.mosaic import mosaic_grid
-from factor.tuning.resources import Share, share
 from factor.workspace import FIELD, base_operation
 
 
@@ -112,12 +111,6 @@ def done_for_good(found: Statuses) -> set[tuple[str, str]]:
     }
 
 
-def share_of(engine: Engine, field: Field, n_directions: int) -> Share:
-    """What each of some directions may use that are worked on side by side."""
-    limit = field.settings.cluster.ndir_per_node
-    return share(n_directions, limit, engine.processors.total, engine.memory_gb)
-
-
 def _still_to_do(engine: Engine, field: Field, schedule: Schedule, found: Statuses) -> Iterator[_Waiting]:
     """The operations, with what they need for each direction for which they are not done."""
 
@@ -133,15 +126,16 @@ def _still_to_do(engine: Engine, field: Field, schedule: Schedule, found: Status
 
     subtraction = subtraction_needs(field, field.observation.chunks[: engine.processors.total])
     done = done_for_good(found)
+    limit = field.settings.cluster.ndir_per_node
     largest = max((len(group) for group in schedule.groups), default=1)
     calibrated = tuple(facet for group in schedule.groups for facet in group)
     yield waiting(outlierpeel.NAME, schedule.outliers, 1, calibration)
     yield waiting(facetpeel.NAME, schedule.peeled, 1, calibration)
-    yield waiting(FIRST.operation, calibrated, share_of(engine, field, largest).at_once, calibration)
+    yield waiting(FIRST.operation, calibrated, engine.share(largest, limit).at_once, calibration)
     yield waiting("facetsub", (*schedule.outliers, *schedule.calibrated), 1, lambda _: subtraction)
     for imaging in imaging_sets(field.settings):
         operation = operation_name("facetimage", imaging, field.settings)
-        at_once = share_of(engine, field, len(schedule.imaged)).at_once
+        at_once = engine.share(len(schedule.imaged), limit).at_once
         yield waiting(operation, schedule.imaged, at_once, partial(_image_needs, field, imaging))
         mosaic = operation_name("fieldmosaic", imaging, field.settings)
         if (mosaic, FIELD) in found.keys() - done and schedule.imaged:

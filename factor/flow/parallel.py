@@ -9,7 +9,6 @@ from factor.directions.model import Facet
 from factor.errors import FactorError, NoRoomError
 from factor.execution.context import Engine
 from factor.execution.local import side_by_side
-from factor.tuning.resources import share
 
 Job = Callable[[], None]
 
@@ -40,7 +39,7 @@ def facets_side_by_side(
     Interrupted, NoRoomError
         When the run is to end.
     """
-    part = share(len(facets), limit, engine.processors.total, engine.memory_gb)
+    part = engine.share(len(facets), limit)
     shared = replace(engine, threads=part.threads, memory_gb=part.memory_gb)
     failures = side_by_side({facet.name: job(shared, facet) for facet in facets}, part.at_once)
     for error in failures.values():

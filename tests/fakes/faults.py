@@ -91,7 +91,10 @@ class Faults:
         from factor.tools import runner
 
         waiting = self._waiting.get(point)
-        if not waiting or self._full or runner.stopping():
+        if not waiting or self._full:
+            return None
+        if runner.stopping():
+            self._note("missed", str(waiting[0]))
             return None
         fault = waiting.pop(0)
         self._note("struck", str(fault))

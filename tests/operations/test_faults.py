@@ -151,7 +151,9 @@ def resume_through(run: FaultyRun, faults: Sequence[Fault]) -> None:
         if status not in (0, 1, -signal.SIGKILL) or "Traceback" in run.log[seen:]:
             problems.append(f"{run.noted('struck')[struck:]}: {run.log[seen:]}")
     assert not problems, "\n".join(problems)
-    assert set(run.noted("struck")) == {str(fault) for fault in faults}
+    # An operation that ends while the run is being stopped has no other end.
+    missed = {fault for fault in run.noted("missed") if fault.startswith("turn: ")}
+    assert set(run.noted("struck")) | missed == {str(fault) for fault in faults}
 
 
 def test_finished_steps_are_not_run_again(make_faulty: Callable[[], FaultyRun], whole: FaultyRun) -> None:

@@ -50,16 +50,15 @@ def reimage(archive: Path, argv: Sequence[str] | None = None) -> int:
 def rerun(archive: Path, argv: Sequence[str] | None = None) -> int:
     """Run Factor again from the input data."""
 
-    def run(arguments: argparse.Namespace) -> int:
+    def run(arguments: argparse.Namespace) -> None:
         from factor.archive.archived import prepare_rerun
 
         log.setup(None)
-        return runfactor.main([str(prepare_rerun(archive, arguments.dir_ms, arguments.dir_output))])
+        parset = prepare_rerun(archive, arguments.dir_ms, arguments.dir_output)
+        raise SystemExit(runfactor.main([str(parset)]))
 
-    statuses: list[int] = []
     parser = _parser("rerun", _INPUT)
-    status = guarded("rerun", lambda: statuses.append(run(parser.parse_args(argv))))
-    return status or statuses[0]
+    return guarded("rerun", lambda: run(parser.parse_args(argv)))
 
 
 def _parser(name: str, dir_ms: str = "") -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from factor import __version__, log
-from factor.cli import archivefactor, common, runfactor, unarchivefactor
+from factor.cli import archived, archivefactor, common, runfactor, unarchivefactor
 from factor.errors import FactorError, InputError
 from factor.parset import Settings
 
@@ -49,6 +49,16 @@ def test_help_and_version(name: str) -> None:
         assert option in shown.stdout
     version = script(name, "--version")
     assert (version.returncode, version.stdout.strip()) == (0, f"{name} {__version__}")
+
+
+@pytest.mark.parametrize("program", ["restore_calibrated", "reimage", "rerun"])
+def test_help_of_the_programs_in_an_archive(
+    program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever gets an archive asks them first."""
+    assert getattr(archived, program)(tmp_path, ["-h"]) == 0
+    assert "DIR_OUTPUT" in capsys.readouterr().out
+    assert getattr(archived, program)(tmp_path, []) == 2
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -38,13 +38,6 @@ def _skymodel() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _drop_column(ms: Path, name: str) -> None:
-    from casacore.tables import table
-
-    with table(str(ms), readonly=False, ack=False) as main:
-        main.removecols([name])
-
-
 def make_observation(folder: Path) -> None:
     """Write measurement sets and sky models of two bands, subtracted, and a directions file."""
     prepare()
@@ -59,7 +52,6 @@ def make_observation(folder: Path) -> None:
         msets.add_column(ms, "SUBTRACTED_DATA_ALL")
         noise = random.normal(size=(2, rows, OPTIONS.channels, 4)).astype(np.float32)
         msets.write_column(ms, "SUBTRACTED_DATA_ALL", noise[0] + 1j * noise[1])
-        _drop_column(ms, "DATA")
         ms.with_suffix(".merge").write_text(_skymodel())
     lines = [
         f"{name} {format_position(*_place(east, north))} False False 512 0 0 LD empty empty empty False "

@@ -140,6 +140,7 @@ def test_beginning_again(make_run: Callable[[], Any], whole: Any) -> None:
     for name in ("results", "state"):
         shutil.rmtree(run.work / name)
     assert run.run(**SHORT) == 0
-    assert len(run.journal) == 2 * len(whole.journal)
+    # Which stations are mad in the two chunks is known already.
+    assert len(run.journal) == 2 * len(whole.journal) - 2
     assert chunks == {p: p.stat().st_mtime_ns for p in (run.work / "chunks").rglob("table.info")}
     assert_same_end(run, whole)

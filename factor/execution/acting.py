@@ -60,6 +60,7 @@ def act(step: Step, logs: Logs) -> Taken:
     Interrupted
         When the run is being stopped.
     """
+    _make_way(step, logs)
     taken = _patiently(step, step.action, logs)
     if step.check is None:
         return taken
@@ -73,6 +74,17 @@ def act(step: Step, logs: Logs) -> Taken:
             delete(path)
         return _patiently(step, step.otherwise, logs)
     return taken
+
+
+def _make_way(step: Step, logs: Logs) -> None:
+    """Delete what an earlier try left of the outputs, and make their folders."""
+    try:
+        for path in step.outputs:
+            delete(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        # A disk that is full, or gone: this direction's failure only.
+        raise _failed(step, str(error), logs.out) from error
 
 
 def _patiently(step: Step, action: Command | Call, logs: Logs) -> Taken:

@@ -291,9 +291,6 @@ class Context:
                 raise Interrupted("the run is being stopped")
             started = now()
             self._note(lambda record: record.with_start(step.name, started))
-            for path in step.outputs:
-                delete(path)
-                path.parent.mkdir(parents=True, exist_ok=True)
             log.debug("%s %s: %s", self.operation, self.direction, step.name)
             cpu_s, memory_mb = act(step, self._logs)
         done = StepRecord(

@@ -128,11 +128,14 @@ def _flagged(context: Context, field: Field) -> list[Path]:
 
 
 def beam_of(image_path: Path) -> RestoringBeam:
-    """The restoring beam in an image's header: arcsec, arcsec, degrees."""
+    """The restoring beam in an image's header: arcsec, arcsec, degrees.
+
+    Rounded: WSClean's threads add up in any order, and another beam makes all facets anew.
+    """
     from factor.products.images.image import read_image
 
     beam = read_image(image_path).restoring_beam
-    return beam.bmaj_deg * 3600.0, beam.bmin_deg * 3600.0, beam.bpa_deg
+    return round(3600.0 * beam.bmaj_deg, 2), round(3600.0 * beam.bmin_deg, 2), round(beam.bpa_deg, 1)
 
 
 def settings_of(

@@ -298,6 +298,14 @@ def test_failure_leaves_no_half(
     assert not output.exists()
 
 
+def test_a_folder_that_cannot_be_made(make_context: MakeContext, shell: Shell, tmp_path: Path) -> None:
+    """A disk that is gone is the failure of a step, which says so, not the end of the run."""
+    (tmp_path / "disk").write_text("no folder")
+    context = make_context()
+    with pytest.raises(StepError, match=r"step 'blocked' failed: .*disk"):
+        context.run(shell("blocked", "true", tmp_path / "disk/out.txt"))
+
+
 def test_old_output_is_gone_first(make_context: MakeContext, shell: Shell, tmp_path: Path) -> None:
     """DP3 would append to an H5parm of an earlier try, and edit a measurement set."""
     folder = tmp_path / "work" / "out.ms"

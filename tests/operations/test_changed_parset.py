@@ -75,6 +75,8 @@ def test_other_chunks_are_refused(finished: Any, capfd: Any) -> None:
     for options in (("-d",), ()):
         assert finished.run(*options, global__chunk_size_sec="2400") == 2
         assert "is not part of the chunks that dir_ms gives now" in capfd.readouterr().err
+    # The state of the run has become that of the refused one; others look at it, too.
+    assert finished.run() == 0
 
 
 @pytest.mark.parametrize(

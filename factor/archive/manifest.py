@@ -131,9 +131,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     InputError
-        When the folder is not a complete archive.
-    FactorError
-        When the manifest is damaged or of a newer format.
+        When the folder is not a complete archive, or its manifest is damaged or of a newer format.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder")
@@ -143,7 +141,11 @@ def read_manifest(folder: Path) -> Manifest:
             "if archivefactor was interrupted, run it again; archives of the first Factor "
             "can't be restored, but their chunks serve as dir_ms",
         )
-    return _read(folder / NAME)
+    try:
+        return _read(folder / NAME)
+    except FactorError as error:
+        # As in a working directory; but here it is what the user gave.
+        raise InputError(error.message, error.hint) from error
 
 
 def _read(path: Path) -> Manifest:

@@ -14,7 +14,7 @@ import pytest
 
 from factor.archive.manifest import NAME, Entry, FileSum, Manifest, read_manifest, safe, write_manifest
 from factor.archive.unarchive import unarchive
-from factor.errors import FactorError
+from factor.errors import FactorError, InputError
 
 FILES = {
     "misc/factor.parset": ("[global]\ndir_working = /old\ndir_ms = /data\n", "factor.parset"),
@@ -128,7 +128,7 @@ def places(*paths: str) -> Callable[[Path], None]:
 def test_refused(archive: Path, tmp_path: Path, harm: Callable[[Path], None], reason: str) -> None:
     """Damaged, foreign, newer, incomplete or hostile: the reason is told, and nothing is there."""
     harm(archive)
-    with pytest.raises(FactorError) as error:
+    with pytest.raises(InputError) as error:
         restore(archive, tmp_path / "new")
     assert reason in str(error.value)
     assert not (tmp_path / "new").exists()

@@ -72,6 +72,7 @@ def plan_of(field: Field, schedule: Schedule, stop_after: int | None) -> Plan:
         groups=tuple(tuple(facet.name for facet in group) for group in schedule.groups),
         work=_work(field, schedule),
         stop_after=stop_after,
+        goes_on=not field.settings.calibration.exit_on_selfcal_failure,
     )
 
 

@@ -137,7 +137,9 @@ class Check:
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         option = f" ({self.option})" if self.option else ""
-        return f"{self.name} {self.value:.4g}{unit} is above {self.limit:.4g}{unit}{option}: {self.reason}"
+        # The state keeps one null for all that is no number.
+        found = f"{self.value:.4g}{unit} is above" if math.isfinite(self.value) else "is no number, its limit is"
+        return f"{self.name} {found} {self.limit:.4g}{unit}{option}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ ATTEMPTS = ("facetselfcal", SECOND_ATTEMPT)
 
 
 def failures_of(
-    workspace: Workspace, records: Sequence[Record], parset: str, message: str
+    workspace: Workspace, records: Sequence[Record], parset: str, message: str, *, goes_on: bool = False
 ) -> tuple[Failure, ...]:
     """All that went wrong and stands so.
 
@@ -28,6 +28,8 @@ def failures_of(
         For the commands that are proposed; may be empty.
     message : str
         Why the run as a whole ended.
+    goes_on : bool
+        Whether the run goes on without a direction that fails.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def failures_of(
     tried_again = {r.direction for r in records if r.operation == ATTEMPTS[1] and r.status == "done"}
     records = [r for r in records if not (r.operation == ATTEMPTS[0] and r.direction in tried_again)]
     found = [(r.finished, _failed(r, again)) for r in records if r.status == "failed"]
-    found += [(r.finished, _bad(workspace, r, again)) for r in records if _is_bad(r)]
+    found += [(r.finished, _bad(workspace, r, _after_bad(r, again, goes_on))) for r in records if _is_bad(r)]
     if not found and message:
         text, _, hint = message.partition("\n  -> ")
         return (Failure("", "", "", text, "", "", hint or f"when it is mended, run again: {again}"),)
@@ -70,7 +72,17 @@ def _is_bad(record: Record) -> bool:
     return record.status == "done" and isinstance(verdict, dict) and not verdict.get("good", True)
 
 
-def _bad(workspace: Workspace, record: Record, again: str) -> Failure:
+def _after_bad(record: Record, again: str, goes_on: bool) -> str:
+    """What becomes of a direction whose verdict is bad, and what the user can do."""
+    mend = f"correct the direction or its settings and run again: {again}"
+    if not goes_on:
+        return f"{mend}; or set exit_on_selfcal_failure = False: its facet then borrows solutions"
+    if record.operation == ATTEMPTS[0]:
+        return f"it is tried once more when all others are done; or {mend}"
+    return f"nothing is subtracted for it, and its facet, if it has one, borrows solutions; or {mend}"
+
+
+def _bad(workspace: Workspace, record: Record, remedy: str) -> Failure:
     folder = workspace.products(record.operation, record.direction)
     verdict = Verdict.from_json(record.results["verdict"])
     looks = ", ".join(dict.fromkeys(check.look for check in verdict.failures if check.look))
@@ -81,6 +93,5 @@ def _bad(workspace: Workspace, record: Record, again: str) -> Failure:
         message=verdict.explain(),
         log="",
         command="",
-        remedy=f"look at {folder}{f' ({looks})' if looks else ''}; correct the direction or its settings "
-        f"and run again: {again}; or set exit_on_selfcal_failure = False: its facet then borrows solutions",
+        remedy=f"look at {folder}{f' ({looks})' if looks else ''}; {remedy}",
     )

@@ -180,7 +180,8 @@ class _Picture:
             field=tuple(o for group in self.begun.values() for o in group if o.direction == FIELD),
             running=tuple(sorted(running, key=_started)),
             failures=failures_of(
-                self.workspace, self.records, self.parset, message if state == "failed" else ""
+                self.workspace, self.records, self.parset, message if state == "failed" else "",
+                goes_on=self.plan.goes_on,
             ),
             usage=self._usage(),
             estimate=None if state in ("done", "preparing") else estimated,

@@ -80,6 +80,8 @@ class Plan:
         The operations, in their order.
     stop_after : int or None
         The group after which the run stops; 0 where it only undoes subtractions.
+    goes_on : bool
+        Whether a direction that fails does not end the run.
     """
 
     parset: str
@@ -91,6 +93,7 @@ class Plan:
     groups: tuple[tuple[str, ...], ...]
     work: tuple[Work, ...]
     stop_after: int | None = None
+    goes_on: bool = False
 
 
 def save_plan(workspace: Workspace, plan: Plan) -> None:
@@ -153,6 +156,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         groups=tuple(tuple(group) for group in content["groups"]),
         work=tuple(Work(w["operation"], tuple(w["directions"]), int(w["steps"])) for w in content["work"]),
         stop_after=None if content["stop_after"] is None else int(content["stop_after"]),
+        goes_on=bool(content.get("goes_on", False)),
     )
 
 

@@ -43,7 +43,8 @@ def test_each_failure_is_told(key: str, value: str | float) -> None:
     verdict = judge({**GOOD, key: bad}, LIMITS, skip=False)
     assert not verdict.good
     (failure,) = verdict.failures
-    for part in (failure.reason, failure.name, f"{bad:.4g}", f"{failure.limit:.4g}", option):
+    value = f"{bad:.4g} " if math.isfinite(bad) else "is no number"
+    for part in (failure.reason, failure.name, value, f"{failure.limit:.4g}", option):
         assert part in verdict.explain()
 
 
@@ -66,12 +67,13 @@ def test_what_was_not_measured_is_not_judged() -> None:
     assert [check.key for check in verdict.checks] == ["flagged"]
 
 
-def test_state_keeps_it() -> None:
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_state_keeps_it(value: float) -> None:
     """Back from JSON it says the same; a value that is no number still fails."""
-    verdict = judge({**GOOD, "noise_rise": math.nan}, LIMITS, skip=False)
+    verdict = judge({**GOOD, "noise_rise": value}, LIMITS, skip=False)
     content = verdict.to_json()
     content["checks"] = [
-        {**check, "value": None if math.isnan(check["value"]) else check["value"]}
+        {**check, "value": check["value"] if math.isfinite(check["value"]) else None}
         for check in content["checks"]
     ]
     again = Verdict.from_json(json.loads(json.dumps(content)))

@@ -189,6 +189,25 @@ def test_failures(site: Site) -> None:
     assert "runfactor my.parset" in failure.remedy
 
 
+@pytest.mark.parametrize(
+    ("operation", "goes_on", "advice"),
+    [
+        ("facetselfcal", False, "set exit_on_selfcal_failure = False"),
+        ("facetselfcal", True, "tried once more when all others are done"),
+        ("facetselfcal_retry", True, "its facet, if it has one, borrows solutions"),
+    ],
+)
+def test_what_becomes_of_a_direction_that_failed(
+    site: Site, operation: str, goes_on: bool, advice: str
+) -> None:
+    """No option is advised that is set already."""
+    site.plan(goes_on=goes_on)
+    site.record(operation, "a", (50, 40), results={"verdict": BAD})
+    (failure,) = read(site).failures
+    assert advice in failure.remedy
+    assert goes_on != ("exit_on_selfcal_failure" in failure.remedy)
+
+
 def test_failure_of_the_run_itself(site: Site) -> None:
     """A run that failed before any operation tells why."""
     site.pulse(started=60, outcome="failed", message="no room\n  -> make room")

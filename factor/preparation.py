@@ -52,7 +52,7 @@ def compare_models(plan: tuple[ChunkPlan, ...], workspace: Workspace, tools: Too
     """Warn of sky models that are not what was subtracted, before chunks are made of the data."""
     if bytes_needed(plan, workspace):
         bands = {file.band.name: file.band for chunk in plan for file in chunk.files}
-        for warning in model_warnings(bands.values(), tools, jobs):
+        for warning in model_warnings(bands.values(), tools, jobs, workspace.commands_log):
             log.warning(warning)
 
 

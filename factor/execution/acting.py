@@ -122,7 +122,7 @@ def _call(step: Step, call: Call, logs: Logs) -> Taken:
 def _command(step: Step, command: Command, logs: Logs) -> Taken:
     result = runner.run(command, logs.out, logs.err, step.name)
     command.clean_up()
-    _note_command(step, result, logs)
+    runner.note(result, f"{logs.title}: {step.name}", logs.commands)
     if result.error:
         for path in step.outputs:
             delete(path)
@@ -133,18 +133,6 @@ def _command(step: Step, command: Command, logs: Logs) -> Taken:
             step.name, result.error, str(logs.out), command.paste(), help_, crashed=result.crashed
         )
     return result.cpu_s, result.peak_memory_mb
-
-
-def _note_command(step: Step, result: runner.Result, logs: Logs) -> None:
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(result.started))
-    ended = time.strftime("%H:%M:%S", time.localtime(result.started + result.wall_s))
-    text = (
-        f"# {stamp} to {ended} ({result.wall_s:.1f} s, CPU {result.cpu_s:.1f} s, "
-        f"{result.peak_memory_mb:.0f} MB), exit status {result.returncode}: "
-        f"{logs.title}: {step.name}\n{result.command.paste()}\n"
-    )
-    with logs.commands.open("a") as handle:
-        handle.write(text)
 
 
 def _failed(step: Step, message: str, log_file: Path) -> StepError:

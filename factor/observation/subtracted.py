@@ -44,7 +44,7 @@ class Agreement:
     scale: float
 
 
-def model_warnings(bands: Iterable[BandInput], tools: Tools, jobs: int) -> list[str]:
+def model_warnings(bands: Iterable[BandInput], tools: Tools, jobs: int, commands: Path) -> list[str]:
     """Tell which bands' sky models are not what was subtracted from their data.
 
     One time slot of a file of each band is predicted and compared with the difference of
@@ -58,6 +58,8 @@ def model_warnings(bands: Iterable[BandInput], tools: Tools, jobs: int) -> list[
         The programs found.
     jobs : int
         Predictions at once.
+    commands : Path
+        Where they are noted.
     """
     with tempfile.TemporaryDirectory(prefix="factor-") as folder, ThreadPoolExecutor(jobs) as pool:
         asked = [
@@ -65,12 +67,15 @@ def model_warnings(bands: Iterable[BandInput], tools: Tools, jobs: int) -> list[
             for band in bands
             for info in [file for file in band.files if _can_tell(file)][:1]
         ]
-        errors = pool.map(lambda one: _predict(tools, *one), asked)
+        results = pool.map(lambda one: _predict(tools, *one), asked)
+        told = []
         # Tables are read in this thread alone.
-        told = [
-            f"{skymodel} cannot be predicted: {error}" if error else _told(info, skymodel, predicted)
-            for (info, skymodel, predicted), error in zip(asked, errors, strict=True)
-        ]
+        for (info, skymodel, predicted), result in zip(asked, results, strict=True):
+            runner.note(result, f"input {info.path.name}: predict what was subtracted", commands)
+            if result.error:
+                told.append(f"{skymodel} cannot be predicted: {result.error}")
+            else:
+                told.append(_told(info, skymodel, predicted))
     return [warning for warning in told if warning]
 
 
@@ -98,15 +103,15 @@ def _slot(info: MsInfo) -> tuple[int, float]:
     return round((time - times[0]) / info.interval_s), time
 
 
-def _predict(tools: Tools, info: MsInfo, skymodel: Path, path: Path) -> str:
-    """Why a slot could not be predicted; empty when it was."""
+def _predict(tools: Tools, info: MsInfo, skymodel: Path, path: Path) -> runner.Result:
+    """Predict a slot."""
     # DP3 knows a text by its name.
     model = path.with_suffix(".skymodel")
     shutil.copyfile(skymodel, model)
     run = DP3Run((info.path,), FULL_COLUMN, (Predict(model, "replace"),), path,
                  times=1, first_time=_slot(info)[0])  # fmt: skip
     command = dp3_command(tools, run)
-    return runner.run(command, path.with_suffix(".out"), path.with_suffix(".err")).error
+    return runner.run(command, path.with_suffix(".out"), path.with_suffix(".err"))
 
 
 def agreement(info: MsInfo, predicted: Path) -> Agreement | None:

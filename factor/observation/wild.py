@@ -64,7 +64,7 @@ def flag_wild(
     observation : Observation
         The chunks.
     workspace : Workspace
-        Where it is noted that a chunk was looked at.
+        Where the commands are noted, and that a chunk was looked at.
     tools : Tools
         The programs found.
     min_uv_lambda : float
@@ -75,11 +75,12 @@ def flag_wild(
     fresh = [chunk for chunk in observation.chunks if not _is_noted(chunk, workspace)]
     with tempfile.TemporaryDirectory(prefix="factor-") as folder, ThreadPoolExecutor(jobs) as pool:
         asked = [(_middle(chunk), Path(folder, f"{chunk.name}.h5")) for chunk in fresh]
-        errors = list(pool.map(lambda one: _solve(tools, one[0], one[1], min_uv_lambda), asked))
+        results = pool.map(lambda one: _solve(tools, one[0], one[1], min_uv_lambda), asked)
         # Tables and HDF5 are read in this thread alone.
-        for chunk, (file, phases), error in zip(fresh, asked, errors, strict=True):
-            if error:
-                log.warning("%s: could not be looked at for mad stations: %s", file.path.name, error)
+        for chunk, (file, phases), result in zip(fresh, asked, results, strict=True):
+            runner.note(result, f"input {file.path.name}: look for mad stations", workspace.commands_log)
+            if result.error:
+                log.warning("%s: could not be looked at for mad stations: %s", file.path.name, result.error)
                 continue
             distances_m = _distances_m(read_frame(phases).positions)
             stretches = wild_stretches(read_soltabs(phases)[FAST_PHASE], distances_m)
@@ -100,8 +101,8 @@ def _is_noted(chunk: Chunk, workspace: Workspace) -> bool:
     return all(workspace.wild(file.path).exists() for file in chunk.files)
 
 
-def _solve(tools: Tools, file: ChunkFile, phases: Path, min_uv_lambda: float) -> str:
-    """Solve for one phase per station and slot; why it failed, empty when it did not."""
+def _solve(tools: Tools, file: ChunkFile, phases: Path, min_uv_lambda: float) -> runner.Result:
+    """Solve for one phase per station and slot."""
     count = min(CHANNELS, len(file.freqs_hz))
     steps = (
         ChannelRange((len(file.freqs_hz) - count) // 2, count),
@@ -109,7 +110,7 @@ def _solve(tools: Tools, file: ChunkFile, phases: Path, min_uv_lambda: float) ->
         GainCal(phases, file.skymodel, "scalarphase", count, min_uv_lambda),
     )
     command = dp3_command(tools, DP3Run((file.path,), "DATA", steps, None, (phases,)))
-    return runner.run(command, phases.with_suffix(".out"), phases.with_suffix(".err")).error
+    return runner.run(command, phases.with_suffix(".out"), phases.with_suffix(".err"))
 
 
 def wild_stretches(phase: Soltab, distances_m: Mapping[str, float]) -> list[Wild]:

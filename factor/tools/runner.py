@@ -91,6 +91,32 @@ def run(command: Command, out_log: Path, err_log: Path, title: str = "") -> Resu
     return Result(command, returncode, started, time.time() - started, cpu_s, memory_mb, error)
 
 
+def note(result: Result, title: str, commands: Path) -> None:
+    """Note a command that came to its end, ready to paste.
+
+    Parameters
+    ----------
+    result : Result
+        What became of it.
+    title : str
+        What it was for: ``<operation> <direction>: <step>``, or ``input <name>: <check>``.
+    commands : Path
+        The file of all commands (`Workspace.commands_log`); nothing is noted where its folder is not there
+        (a dry run before the first).
+    """
+    if not commands.parent.is_dir():
+        return
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(result.started))
+    ended = time.strftime("%H:%M:%S", time.localtime(result.started + result.wall_s))
+    text = (
+        f"# {began} to {ended} ({result.wall_s:.1f} s, CPU {result.cpu_s:.1f} s, "
+        f"{result.peak_memory_mb:.0f} MB), exit status {result.returncode}: "
+        f"{title}\n{result.command.paste()}\n"
+    )
+    with commands.open("a") as handle:
+        handle.write(text)
+
+
 def _move_into(part: Path, log: Path) -> None:
     """Append a file to a log, and delete it."""
     if part.exists():

@@ -51,9 +51,11 @@ def band(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> BandInput:
     return BandInput("Band", info.freqs_hz, info.chan_width_hz, model, 0.0, (info,))
 
 
-def test_the_right_model_is_quiet(band: BandInput, tools: Tools) -> None:
+def test_the_right_model_is_quiet(band: BandInput, tools: Tools, tmp_path: Path) -> None:
     """A user who does everything right hears nothing."""
-    assert model_warnings([band], tools, 1) == []
+    commands = tmp_path / "commands.log"
+    assert model_warnings([band], tools, 1, commands) == []
+    assert f"exit status 0: input {band.files[0].path.name}: predict" in commands.read_text()
 
 
 @pytest.mark.parametrize(
@@ -70,16 +72,16 @@ def test_another_model_is_told(
     """Adding back what was not subtracted changes fluxes, and nothing later would show it."""
     other = tmp_path / "other.merge"
     other.write_text(change(band.skymodel.read_text()))
-    (warning,) = model_warnings([replace(band, skymodel=other)], tools, 1)
+    (warning,) = model_warnings([replace(band, skymodel=other)], tools, 1, tmp_path / "commands.log")
     assert str(other) in warning
     assert str(band.files[0].path) in warning
     assert told in warning
 
 
-def test_nothing_to_compare_with(band: BandInput, tools: Tools) -> None:
+def test_nothing_to_compare_with(band: BandInput, tools: Tools, tmp_path: Path) -> None:
     """Data whose column of before was deleted are good input."""
     info = replace(band.files[0], columns=("SUBTRACTED_DATA_ALL", "FLAG"))
-    assert model_warnings([replace(band, files=(info,))], tools, 1) == []
+    assert model_warnings([replace(band, files=(info,))], tools, 1, tmp_path / "commands.log") == []
 
 
 def test_a_mad_station_is_flagged(

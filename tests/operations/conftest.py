@@ -121,7 +121,12 @@ class FakeRun:
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """What commands.log says: title and command."""
+        """What commands.log says of the operations' commands: title and command."""
+        return [noted for noted in self.all_commands if not noted[0].startswith("input ")]
+
+    @property
+    def all_commands(self) -> list[tuple[str, str]]:
+        """What commands.log says, with the checks of the input."""
         lines = (self.work / "commands.log").read_text().splitlines()
         return [
             (title.split(": ", 1)[1], command)

@@ -90,7 +90,8 @@ def test_each_command_crashes_once(make_run: Callable[[], Any], whole: Any) -> N
     """Breakdowns of the tools, with half an output, are no harm where they do not come again."""
     run = make_run()
     assert run.run(before=full_disk, **SHORT) == 1
-    assert not (run.work / "commands.log").exists()
+    assert run.commands == []
+    assert [title.split(": ")[1] for title, _ in run.all_commands] == 2 * ["look for mad stations"]
     assert json.loads((run.work / "state/facetselfcal/east.json").read_text())["status"] == "running"
     said = (run.work / "factor.log").read_text()
     assert re.search(r"facetselfcal of east needs about [\d.]+ GB more in .*; 1e-06 GB are free there", said)

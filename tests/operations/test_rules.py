@@ -30,7 +30,7 @@ def words(command: str) -> list[str]:
 def dp3_calls(run: Any, title: str) -> list[Mapping[str, str]]:
     """Options of the DP3 commands whose title fits."""
     found = []
-    for name, command in run.commands:
+    for name, command in run.all_commands:
         if re.search(title, name) and "steps=" in command:
             found.append(dict(w.split("=", 1) for w in words(command) if "=" in w))
     return found

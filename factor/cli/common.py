@@ -7,17 +7,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from factor import __version__, log
+from factor import log
 from factor.errors import FactorError, InputError
 
 _UNEXPECTED = 1
 _INTERRUPTED = 1
 
 
+class _Version(argparse.Action):
+    """Tells the version that logs, images and archives have; all of the code is read for it, only when asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from factor.tools.versions import factor_version
+
+        sys.stdout.write(f"{parser.prog} {factor_version()}\n")
+        parser.exit()
+
+
 def make_parser(name: str, description: str) -> argparse.ArgumentParser:
     """An argument parser with the options that all commands have."""
     parser = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"{name} {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     return parser
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from factor import __version__, log
+from factor import log
 from factor.cli import archived, archivefactor, common, runfactor, unarchivefactor
 from factor.errors import FactorError, InputError
 from factor.parset import Settings
+from factor.tools.versions import factor_version
 
 CHECKOUT = Path(__file__).parents[2]
 COMMANDS = {
@@ -38,7 +39,7 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_and_version(name: str) -> None:
-    """Help names every option and answers at once."""
+    """Help names every option and answers at once; the version is that of logs and archives."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     shown = script(name, "-h")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -48,7 +49,7 @@ def test_help_and_version(name: str) -> None:
     for option in COMMANDS[name]:
         assert option in shown.stdout
     version = script(name, "--version")
-    assert (version.returncode, version.stdout.strip()) == (0, f"{name} {__version__}")
+    assert (version.returncode, version.stdout.strip()) == (0, f"{name} {factor_version()}")
 
 
 @pytest.mark.parametrize("program", ["restore_calibrated", "reimage", "rerun"])

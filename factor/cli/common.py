@@ -15,7 +15,7 @@ _INTERRUPTED = 1
 
 
 class _Version(argparse.Action):
-    """Tells the version that logs, images and archives have; all of the code is read for it, only when asked."""
+    """Tells the version that logs and archives have; all of the code is read for it, so only when asked."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from factor.tools.versions import factor_version

@@ -181,7 +181,8 @@ def draw_mosaic(image: Path, picture: Path, facets: Mapping[str, Vertices], nois
 
     beam = read_beam(image)
     size = f"{3600 * beam.bmaj_deg:.1f} x {3600 * beam.bmin_deg:.1f} arcsec"
-    title = f"{image.stem}: noise {1e3 * noise_jy:.3g} mJy/beam, beam {size}"
+    # In one line it would reach the colour bar.
+    title = f"{image.stem}\nnoise {1e3 * noise_jy:.3g} mJy/beam, beam {size}"
     plot_image(image, picture, outlines=facets, title=title, noise=noise_jy)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from factor.operations.fieldmosaic import draw_mosaic
+from factor.products.images import plot
 from factor.products.images.image import SkyGrid, read_image, write_image
 from factor.products.images.plot import _decimated, compare_images, plot_image
 
@@ -39,6 +42,19 @@ def test_pictures_are_made(image: Path) -> None:
     assert width_and_height(image.with_name("a.png"))[0] == 715
     assert width_and_height(image.with_name("b.png"))[0] == 1430
     assert {p.name for p in image.parent.iterdir()} == {"image.fits", "a.png", "b.png"}
+
+
+def test_the_title_of_a_mosaic_has_room(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with the long name of an imaging set it touches neither the colour bar nor the edge."""
+    figures: list[Any] = []
+    monkeypatch.setattr(plot, "save_figure", lambda figure, _: figures.append(figure))
+    mosaic = image.rename(image.with_name("field_c15.0r-1.0t45.0u80.0.correct_mosaic.pbcut.fits"))
+    draw_mosaic(mosaic, mosaic.with_suffix(".png"), {}, 1e-3)
+    (axes,) = figures[0].axes
+    title = axes.title.get_window_extent(figures[0].canvas.get_renderer())
+    whole_axes = axes.get_window_extent()
+    assert whole_axes.x0 < title.x0 < title.x1 < whole_axes.x1
+    assert whole_axes.y1 < title.y1 < figures[0].bbox.y1
 
 
 def test_decimation_keeps_sources_and_their_places(image: Path) -> None:

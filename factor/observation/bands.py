@@ -71,6 +71,8 @@ class MsInfo:
         Of the phase centre at the first station, over time.
     flagged_fraction : float
         Fraction of visibilities that are flagged or, as far as a sample tells, no numbers.
+    all_zero : bool
+        Whether all of its data are 0, as far as a sample tells: nobody ever wrote them.
     chunk : mapping or None
         What Factor wrote about it when it is a chunk of an earlier run.
     """
@@ -92,6 +94,7 @@ class MsInfo:
     station_diameter_m: float
     mean_elevation_rad: float
     flagged_fraction: float
+    all_zero: bool = False
     chunk: Mapping[str, Any] | None = None
 
     @property
@@ -243,13 +246,14 @@ def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
     stations, diameter, position = _stations(ms, np.unique(antennas))
     n_baselines = int(np.unique(antennas, axis=1).shape[1])
     columns = tuple(main.colnames())
-    chunk = None
+    chunk, all_zero = None, False
     if CHUNK_KEYWORD in main.keywordnames():
         chunk = json.loads(main.getkeyword(CHUNK_KEYWORD))
     if flagged_fraction is None:
         flagged_fraction = _flagged_fraction(main) if "FLAG" in columns else 0.0
         if {"FLAG", _data_column(chunk)} <= {*columns}:
-            flagged_fraction += (1.0 - flagged_fraction) * _no_numbers(main, _data_column(chunk), n_baselines)
+            no_numbers, all_zero = _sample(main, _data_column(chunk), n_baselines)
+            flagged_fraction += (1.0 - flagged_fraction) * no_numbers
     return MsInfo(
         path=ms,
         columns=columns,
@@ -271,6 +275,7 @@ def _read(ms: Path, main: Table, flagged_fraction: float | None) -> MsInfo:
         if chunk
         else _mean_elevation(phase, position, times),
         flagged_fraction=flagged_fraction,
+        all_zero=all_zero,
         chunk=chunk,
     )
 
@@ -317,15 +322,17 @@ def _flagged_fraction(main: Table) -> float:
     return flagged / total
 
 
-def _no_numbers(main: Table, column: str, block: int) -> float:
-    """Fraction of the unflagged visibilities that are NaN or infinite, in some blocks of rows."""
-    bad = total = 0
+def _sample(main: Table, column: str, block: int) -> tuple[float, bool]:
+    """Of the unflagged data in some blocks of rows: the fraction of NaN and infinity; whether all are 0."""
+    bad = total = nonzero = 0
     last = max(0, main.nrows() - block)
     for start in np.unique(np.linspace(0, last, _DATA_SAMPLES).round().astype(int)):
         good = ~main.getcol("FLAG", int(start), block)
         total += int(good.sum())
-        bad += int((good & ~np.isfinite(main.getcol(column, int(start), block))).sum())
-    return bad / total if total else 0.0
+        data = main.getcol(column, int(start), block)[good]
+        bad += int((~np.isfinite(data)).sum())
+        nonzero += int(np.count_nonzero(data))
+    return (bad / total, not nonzero) if total else (0.0, False)
 
 
 def _mean_elevation(direction: Any, position: Any, times: Any) -> float:

@@ -97,7 +97,7 @@ def check_input(infos: Sequence[MsInfo], settings: Settings) -> InputCheck:
     problems += band_problems
     if not bands and not problems:
         problems.append(
-            "no band is left: all have fewer unflagged data than min_fraction_per_band = "
+            "no band is left: all have too few unflagged data for min_fraction_per_band = "
             f"{settings.globals.min_fraction_per_band:g}"
         )
     if problems:
@@ -128,6 +128,11 @@ def _file_problems(info: MsInfo) -> list[str]:
             )
         else:
             problems.append(f"{ms}: missing column {info.data_column}")
+    if info.all_zero:
+        problems.append(
+            f"{ms}: all data in {info.data_column} are 0 (as far as a sample of its times tells): "
+            "the column was never filled; make it again, or move the file out of dir_ms"
+        )
     if info.n_spectral_windows != 1:
         problems.append(f"{ms}: {info.n_spectral_windows} spectral windows, must be one")
     problems += _gap_problems(info)
@@ -247,10 +252,11 @@ def _make_bands(
         name = band_name(group[0].freq_hz)
         n_rows = sum(info.n_rows for info in group)
         flagged = sum(info.flagged_fraction * info.n_rows for info in group) / n_rows
-        if 1.0 - flagged < limit:
+        # A band of which nothing is left is not used whatever the limit is.
+        if flagged == 1.0 or 1.0 - flagged < limit:
             files = ", ".join(str(info.path) for info in group)
             text = (
-                f"{name} ({files}): only {1.0 - flagged:.3f} of its data are unflagged numbers, less than "
+                f"{name} ({files}): only {1.0 - flagged:.3f} of its data are unflagged numbers, "
                 f"min_fraction_per_band = {limit:g}"
             )
             if settings.globals.exit_on_bad_band:

@@ -62,6 +62,21 @@ def test_data_that_are_no_numbers(make_ms: Callable[..., Path]) -> None:
         assert read_metadata(path).flagged_fraction == pytest.approx(expected)
 
 
+def test_data_that_are_zero(make_ms: Callable[..., Path]) -> None:
+    """A column that nobody wrote is known by its unflagged data, whatever was left in the others."""
+    from casacore import tables
+
+    path = make_ms(slots=range(40), flagged=0.5)
+    assert not read_metadata(path).all_zero
+    for first_zero, expected in ((121, False), (120, True)):
+        with tables.table(str(path), readonly=False, ack=False) as main:
+            data = np.ones((240, 4, 4), np.complex64)
+            data[first_zero:] = 0
+            main.putcol("SUBTRACTED_DATA_ALL", data)
+        assert read_metadata(path).all_zero is expected
+    assert not read_metadata(make_ms("flagged.ms", flagged=1.0)).all_zero
+
+
 def test_only_stations_in_the_data(make_ms: Callable[..., Path]) -> None:
     """The ANTENNA table may list stations without data, of other sizes."""
     info = read_metadata(make_ms())

@@ -39,6 +39,7 @@ def test_bands_by_frequency(make_info: Make, settings: SimpleNamespace) -> None:
         ({"antenna_set": "LBA_OUTER"}, "not LOFAR HBA"),
         ({"telescope": "VLA"}, "not LOFAR HBA"),
         ({"freqs_hz": tuple(f - 80e6 for f in FREQS)}, "not within LOFAR's HBA"),
+        ({"all_zero": True}, "all data in SUBTRACTED_DATA_ALL are 0"),
         ({"n_spectral_windows": 2}, "2 spectral windows"),
         ({"freqs_hz": (*FREQS[:7], FREQS[7] + 0.1e6)}, r"frequency gaps.*140\.6000-140\.8000"),
         ({"freqs_hz": FREQS[:6]}, "6 channels, the other bands have 8"),
@@ -103,6 +104,9 @@ def test_bad_band(make_info: Make, settings: SimpleNamespace) -> None:
     settings.globals.min_fraction_per_band = 0.95
     with pytest.raises(InputError, match="no band is left"):
         check_input(infos, settings)
+    settings.globals.min_fraction_per_band = 0.0
+    infos[0] = make_info("a.ms", flagged_fraction=1.0)
+    assert [band.name for band in check_input(infos, settings).bands] == ["Band_150.0MHz"]
 
 
 def test_few_divisors(make_info: Make, settings: SimpleNamespace) -> None:

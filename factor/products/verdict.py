@@ -138,7 +138,9 @@ class Check:
         unit = f" {self.unit}" if self.unit else ""
         option = f" ({self.option})" if self.option else ""
         # The state keeps one null for all that is no number.
-        found = f"{self.value:.4g}{unit} is above" if math.isfinite(self.value) else "is no number, its limit is"
+        found = f"{self.value:.4g}{unit} is above"
+        if not math.isfinite(self.value):
+            found = "is no number, its limit is"
         return f"{self.name} {found} {self.limit:.4g}{unit}{option}: {self.reason}"
 
 

@@ -11,10 +11,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleRenderable
 
 _LOGGER = logging.getLogger("factor")
 _FILE_ONLY = {"file_only": True}
@@ -79,8 +79,18 @@ def _terminal_handler() -> logging.Handler:
         return plain
     from rich.console import Console
     from rich.logging import RichHandler
+    from rich.table import Table
 
-    return RichHandler(
+    class Unpadded(RichHandler):
+        """Without blanks up to the edge, which terminals that are made narrower wrap into empty lines."""
+
+        def render(self, **parts: Any) -> ConsoleRenderable:
+            shown = super().render(**parts)
+            if isinstance(shown, Table):
+                shown.expand = False
+            return shown
+
+    return Unpadded(
         console=Console(file=sys.stdout),
         show_path=False,
         show_level=True,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,16 @@ def test_log_file_is_appended_to(tmp_path: Path) -> None:
         logging.getLogger("factor").info(text)
     lines = path.read_text().splitlines()
     assert [line.rsplit(" ", 1)[1] for line in lines] == ["first", "second"]
+
+
+def test_no_blanks_at_the_end_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is made narrower would wrap them into an empty line under every message."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    log.setup(None)
+    logging.getLogger("factor").info("short")
+    log.close()
+    assert terminal.getvalue().endswith(" short\n")

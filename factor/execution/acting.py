@@ -72,7 +72,9 @@ def act(step: Step, logs: Logs) -> Taken:
         log.warning("%s: step '%s': %s; it is done in another way", logs.title, step.name, error.reason)
         for path in step.outputs:
             delete(path)
-        return _patiently(step, step.otherwise, logs)
+        action, check = step.otherwise
+        taken = _patiently(step, action, logs)
+        _call(step, check, logs)
     return taken
 
 
@@ -105,7 +107,7 @@ def _call(step: Step, call: Call, logs: Logs) -> Taken:
         with _calls:
             call.function(**call.arguments)
     except FactorError as error:
-        raise _failed(step, str(error), logs.out) from error
+        raise _failed(step, error.message, logs.out, error.hint) from error
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         # A full disk, or data of which nothing can be made: this direction's failure only.
         logs.err.parent.mkdir(parents=True, exist_ok=True)
@@ -135,8 +137,8 @@ def _command(step: Step, command: Command, logs: Logs) -> Taken:
     return result.cpu_s, result.peak_memory_mb
 
 
-def _failed(step: Step, message: str, log_file: Path) -> StepError:
-    return StepError(step.name, message, str(log_file), "", advice(message))
+def _failed(step: Step, message: str, log_file: Path, hint: str = "") -> StepError:
+    return StepError(step.name, message, str(log_file), "", hint or advice(message))
 
 
 def delete(path: Path) -> None:

@@ -48,8 +48,8 @@ class Step:
         Processors that it keeps busy.
     check : Call or None
         Refuses outputs that cannot be right, with a FactorError: the step has failed then.
-    otherwise : Command or None
-        Another way to make them, taken when they were refused; what comes of it is not checked again.
+    otherwise : (Command, Call) or None
+        Another way to make them, taken when they were refused, and its own check.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Step:
     outputs: tuple[Path, ...]
     cpus: int = 1
     check: Call | None = None
-    otherwise: Command | None = None
+    otherwise: tuple[Command, Call] | None = None
 
 
 def plain(value: Any) -> Any:

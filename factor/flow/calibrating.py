@@ -19,11 +19,16 @@ from factor.operations.selfcal_plan import FIRST, RETRY, Attempt
 
 log = logging.getLogger("factor")
 
-_ADVICE = (
+#: What to do about a bad verdict, and about a step that failed; and what becomes of it otherwise.
+_CORRECT = (
     "correct the direction or its settings (what shapes it is in the directions file and in "
-    "[calibration]; limits are in [verdict]) and run again; or set exit_on_selfcal_failure = False: "
+    "[calibration]; limits are in [verdict]) and run again"
+)
+_GO_ON = "when the cause is gone, run again: it goes on with this step"
+_SELFCAL_WITHOUT = (
     "it is then tried once more at the end, and imaged with its neighbours' solutions if that fails"
 )
+_PEELING_WITHOUT = "it is then not subtracted, and its facet, if it has one, takes its neighbours' solutions"
 
 
 def calibrate(standing: Standing, group: Sequence[Facet], earlier: Sequence[Facet]) -> None:
@@ -47,7 +52,7 @@ def calibrate(standing: Standing, group: Sequence[Facet], earlier: Sequence[Face
     _attempt(standing, group, FIRST, donor)
     bad = [facet for facet in group if not standing.is_good(facet)]
     if bad and standing.field.settings.calibration.exit_on_selfcal_failure:
-        raise FactorError(_reasons(standing, bad, "self-calibration"), _ADVICE)
+        raise _failed(standing, bad, "self-calibration", _SELFCAL_WITHOUT)
 
 
 def peel(standing: Standing, facet: Facet) -> None:
@@ -63,11 +68,11 @@ def peel(standing: Standing, facet: Facet) -> None:
         standing.engine, 1, (facet,), lambda engine, one: job(standing, engine, one)
     )
     for name, error in failures.items():
-        log.error("%s: %s failed: %s", name, standing.operation(facet), error)
+        log.error("%s: peeling failed: %s", name, error)
     if standing.is_good(facet):
         _subtract(standing, facet)
     elif standing.field.settings.calibration.exit_on_selfcal_failure:
-        raise FactorError(_reasons(standing, (facet,), "peeling"), _ADVICE)
+        raise _failed(standing, (facet,), "peeling", _PEELING_WITHOUT)
 
 
 def try_again(standing: Standing, group: Sequence[Facet]) -> None:
@@ -111,12 +116,15 @@ def _attempt(
             _subtract(standing, facet)
 
 
-def _reasons(standing: Standing, bad: Sequence[Facet], what: str) -> str:
-    lines = [f"{what} failed"]
+def _failed(standing: Standing, bad: Sequence[Facet], what: str, without: str) -> FactorError:
+    """The end of the run: which directions failed, why, where to look, and what to do."""
+    lines, advice = [f"{what} failed"], _GO_ON
     for facet in bad:
         lines.append(f"{facet.name}: {standing.why_bad(facet)}")
-        lines += [f"    look at {path}" for path in standing.look_at(facet)]
-    return "\n".join(lines)
+        pictures = standing.look_at(facet)
+        lines += [f"    look at {path}" for path in pictures]
+        advice = _CORRECT if pictures else advice
+    return FactorError("\n".join(lines), f"{advice}; or set exit_on_selfcal_failure = False: {without}")
 
 
 def finish_subtractions(standing: Standing) -> None:

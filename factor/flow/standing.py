@@ -100,13 +100,12 @@ class Standing:
         return "it did not run" if record is None else record.error
 
     def look_at(self, facet: Facet) -> list[Path]:
-        """The pictures that show why a direction is not good; the log when there is none."""
+        """The pictures that show why a verdict is bad; none where there is no verdict."""
         operation = self._first(facet)
-        workspace, verdict = self.engine.workspace, self.verdict(operation, facet)
-        folder = workspace.products(operation, facet.name)
+        folder = self.engine.workspace.products(operation, facet.name)
+        verdict = self.verdict(operation, facet)
         endings = [] if verdict is None else list(dict.fromkeys(c.look for c in verdict.failures))
-        pictures = [path for ending in endings for path in sorted(folder.glob(f"*{ending}"))[-1:]]
-        return pictures or [workspace.out_log(operation, facet.name)]
+        return [path for ending in endings for path in sorted(folder.glob(f"*{ending}"))[-1:]]
 
     def preapplied(self, facet: Facet) -> bool:
         """Whether another direction's phases were applied before it was solved."""

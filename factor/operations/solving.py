@@ -309,7 +309,10 @@ def _solve_step(target: Target, name: str, run: DP3Run) -> Step:
         reads=tuple(reads),
         outputs=run.outputs,
         check=Call(check_solutions, {"path": h5parm}),
-        otherwise=dp3_command(target.context.tools, alone),
+        otherwise=(
+            dp3_command(target.context.tools, alone),
+            Call(check_solutions, {"path": h5parm, "last": True}),
+        ),
     )
 
 

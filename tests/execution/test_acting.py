@@ -71,11 +71,23 @@ def test_another_way(make_context: MakeContext, shell: Shell, tmp_path: Path) ->
     output = context.scratch / "out"
     step = shell("one", "echo half > $out", output)
     other = shell("one", "echo whole > $out", output).action
-    step = replace(step, check=Call(refuse_half, {"path": output}), otherwise=other)
+    check = Call(refuse_half, {"path": output})
+    step = replace(step, check=check, otherwise=(other, check))
     context.run(step)
     assert output.read_text() == "whole\n"
     context.run(replace(step, otherwise=None))
     assert output.read_text() == "whole\n"
+
+
+def test_the_other_way_is_no_better(make_context: MakeContext, shell: Shell) -> None:
+    """It has a check of its own: what that refuses is not there for the next run either."""
+    context = make_context()
+    output = context.scratch / "out"
+    step = shell("one", "echo half > $out", output)
+    check = Call(refuse_half, {"path": output})
+    for _ in range(2):
+        with pytest.raises(StepError, match="out is half"):
+            context.run(replace(step, check=check, otherwise=(step.action, check)))
 
 
 def test_no_good_and_no_other_way(make_context: MakeContext, shell: Shell) -> None:

@@ -82,6 +82,7 @@ def test_ending_with_a_failure(stopped: Any) -> None:
     assert "east: scatter of the phases 1.7 rad is above 0.4 rad (max_phase_scatter_rad)" in log
     picture = stopped.work / "results/facetselfcal/east/east.make_selfcal_plots_fast_phase.png"
     assert f"look at {picture}" in log
+    assert "limits are in [verdict]" in log
     assert "with pictures: checkfactor " in log
     assert picture.exists()
     assert not is_subtracted(stopped, "east")

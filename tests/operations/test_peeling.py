@@ -213,7 +213,7 @@ def test_a_failed_peeling_is_not_subtracted(make_run: Callable[[], Any]) -> None
     for path in (run.work / "chunks").rglob("*.ledger.json"):
         entries = json.loads(path.read_text())["entries"]
         assert [entry["direction"] for entry in entries] == ["out", "east"]
-    assert "west: facetpeelimage failed" in (run.work / "factor.log").read_text()
+    assert "west: peeling failed: step 'image west.image_full'" in (run.work / "factor.log").read_text()
 
 
 def test_restored_from_the_input(peeled: Any, tmp_path: Path) -> None:

@@ -207,6 +207,8 @@ def test_a_failure_stops_the_run_when_asked(make_run: Callable[[], Any], capfd: 
     assert run.run() == 1
     said = capfd.readouterr().err
     assert "it was told to fail" in said
+    assert "run again: it goes on with this step; or set exit_on_selfcal_failure = False" in said
+    assert "[verdict]" not in said
     assert "Traceback" not in said
     assert results(run, "facetselfcal", "east")["verdict"]["good"]
     assert not (run.work / "results/facetimage").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from factor.errors import FactorError
 from factor.products.solutions.normalising import gain_scatter, phase_scatter
 from factor.products.solutions.soltabs import FAST_PHASE, SLOW_AMPLITUDE, TEC, Soltab, read_soltabs
+
+log = logging.getLogger("factor.solutions")
 
 Bools = NDArray[np.bool_]
 
@@ -26,8 +29,15 @@ SENSELESS_GAINS = 0.5
 SENSELESS_SCALE = 2.0
 
 
-def check_solutions(path: Path) -> None:
+def check_solutions(path: Path, *, last: bool = False) -> None:
     """Refuse what a solve has left where most of it is no solution.
+
+    Parameters
+    ----------
+    path : Path
+        H5parm that DP3 wrote.
+    last : bool
+        There is no other way to get them (the data may be no better): they are told of, and stay flagged.
 
     Raises
     ------
@@ -37,7 +47,10 @@ def check_solutions(path: Path) -> None:
     for name, soltab in read_soltabs(path).items():
         bad = 1.0 - float(soltab.good.mean()) if soltab.values.size else 1.0
         if bad > MOSTLY:
-            raise FactorError(f"{path}: {100 * bad:.0f} % of {name} are flagged or no numbers")
+            message = f"{path}: {100 * bad:.0f} % of {name} are flagged or no numbers"
+            if not last:
+                raise FactorError(message)
+            log.warning("%s: they are left out", message)
 
 
 def solution_values(path: Path) -> dict[str, float]:

@@ -261,6 +261,8 @@ def _solset(path: Path) -> Iterator[Any]:
     """The first solset of an H5parm, while it is being read."""
     import tables
 
+    # The error says it all; HDF5 would tell it at length on the terminal, unless told so in each thread.
+    tables.silence_hdf5_messages()
     try:
         with _hdf5, tables.open_file(str(path), "r") as h5:
             groups = list(h5.root._f_iter_nodes("Group"))

@@ -312,8 +312,13 @@ def test_averaging_by_baseline_keeps_grid_flags_and_source(field: Field) -> None
     assert abs(after.mean() - before.mean()) < 0.01
 
 
-def test_flagged_stations_and_data_that_are_no_numbers(field: Field) -> None:
-    """A dead station has no solutions; NaNs in the data spoil their own interval and no other."""
+def test_flagged_stations_and_data_that_are_no_numbers(
+    field: Field, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dead station has no solutions; NaNs in the data spoil their own interval and no other.
+
+    A file of which little is left is refused, or only told of when there is no other way to make it.
+    """
     from casacore.tables import table
 
     field.dp3("empty.ms", Predict(field.skymodel, "replace"), "spoilt.ms")
@@ -340,3 +345,8 @@ def test_flagged_stations_and_data_that_are_no_numbers(field: Field) -> None:
     write_h5parm(solved, {"phase000": good}, field.frame)
     with pytest.raises(FactorError, match=r"91 % of phase000 are flagged or no numbers"):
         check_solutions(solved)
+    check_solutions(solved, last=True)
+    assert "91 % of phase000 are flagged or no numbers: they are left out" in caplog.text
+    solved.write_bytes(solved.read_bytes()[:5000])
+    with pytest.raises(FactorError, match="can't be read as an H5parm"):
+        check_solutions(solved, last=True)

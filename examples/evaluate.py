@@ -28,9 +28,9 @@ from evaluation.truth import Truth, read_truth  # noqa: E402
 from factor.cli.common import guarded  # noqa: E402
 from factor.errors import InputError  # noqa: E402
 from factor.operations.base import Field  # noqa: E402
-from factor.operations.facet_imaging import imaging_sets, operation_name  # noqa: E402
-from factor.operations.selfcal_plan import make_plan  # noqa: E402
-from factor.operations.solving import solutions_of  # noqa: E402
+from factor.operations.calibration.plan import make_plan  # noqa: E402
+from factor.operations.calibration.solving import solutions_of  # noqa: E402
+from factor.operations.imaging.facets import imaging_sets, operation_name  # noqa: E402
 from factor.parset import load  # noqa: E402
 from factor.products.images.plot import compare_images  # noqa: E402
 from factor.state.records import Record  # noqa: E402

@@ -25,10 +25,10 @@ from factor.observation.chunks import planned_observation
 from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan
 from factor.observation.wild import flag_wild
-from factor.operations.choosing import check_given
-from factor.operations.facet_imaging import imaging_sets
-from factor.operations.flagging import check_flags
-from factor.operations.layout import lay_out
+from factor.operations.imaging.facets import imaging_sets
+from factor.operations.layout.choosing import check_given
+from factor.operations.layout.field import lay_out
+from factor.operations.visibilities.flagging import check_flags
 from factor.parset import Settings
 from factor.preparation import (
     chunk_observation,

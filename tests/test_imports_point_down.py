@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ FLOORS = (
     {"tools", "products", "tuning", "directions", "observation", "state", "skymodels"},
     {"workspace", "parset", "files", "errors", "log"},
 )
+#: Within the recipe, from top to bottom: the operations themselves, then its rooms, and what all know.
+OPERATIONS = ("", "calibration", "imaging", "visibilities", "layout", "base")
 #: These know no operation and no other room of their floor; the others may use them.
 GROUND = {"tools", "tuning"}
 #: Only these may start processes.
@@ -69,6 +72,22 @@ def test_imports_point_down(path: Path) -> None:
         same_floor = floor(parts[1]) == floor(own)
         assert floor(parts[1]) >= floor(own), f"{own} must not import {name}"
         assert not (same_floor and own in GROUND and parts[1] not in GROUND), f"{own} must not import {name}"
+
+
+def storey(parts: Sequence[str]) -> int:
+    """Where in `OPERATIONS` a module is, by the parts of its name below factor.operations."""
+    room = parts[0].removesuffix(".py") if parts else ""
+    return OPERATIONS.index(room) if room in OPERATIONS else 0
+
+
+@pytest.mark.parametrize("path", sorted((FACTOR / "operations").rglob("*.py")), ids=name_of)
+def test_rooms_of_the_recipe_point_down(path: Path) -> None:
+    """An operation is made of its rooms, and a room knows only those below it."""
+    own = path.relative_to(FACTOR / "operations").parts
+    assert len(own) == 1 or own[0] in OPERATIONS, f"factor.operations.{own[0]} has no place yet: give it one"
+    for name in imported(ast.parse(path.read_text())):
+        if name.startswith("factor.operations."):
+            assert storey(name.split(".")[2:]) >= storey(own), f"{'/'.join(own)} must not import {name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

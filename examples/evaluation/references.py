@@ -24,8 +24,8 @@ from factor.flow.standing import Standing
 from factor.observation.chunks import load_observation
 from factor.observation.model import Observation
 from factor.operations.base import Field
-from factor.operations.facet_imaging import imaging_sets
-from factor.operations.layout import lay_out
+from factor.operations.imaging.facets import imaging_sets
+from factor.operations.layout.field import lay_out
 from factor.parset import Settings
 from factor.preparation import chunk_observation, make_folders, plan_observation
 from factor.products.models.skymodel import Components, read, select

@@ -17,9 +17,9 @@ from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
 from factor.observation.model import Observation
 from factor.operations.base import Field
-from factor.operations.facet_imaging import facet_averaging, finest_set, operation_name
 from factor.operations.facetimage import RestoringBeam, export_averaged
-from factor.operations.layout import lay_out
+from factor.operations.imaging.facets import facet_averaging, finest_set, operation_name
+from factor.operations.layout.field import lay_out
 from factor.parset import Settings
 from factor.state.intent import load_intent
 from factor.state.store import StateStore

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from factor.operations.facet_imaging import imaging_sets, operation_name, selfcal_set
+from factor.operations.imaging.facets import imaging_sets, operation_name, selfcal_set
 from factor.parset import Settings
 from factor.workspace import FIELD, Workspace
 

@@ -15,9 +15,9 @@ from factor.directions.model import Facet
 from factor.errors import InputError
 from factor.flow.shaping import imaged_facets
 from factor.flow.standing import Standing
-from factor.operations.facet_imaging import ImagingSet, imaging_sets, operation_name
 from factor.operations.facetimage import image_facet
 from factor.operations.fieldmosaic import KINDS, member
+from factor.operations.imaging.facets import ImagingSet, imaging_sets, operation_name
 from factor.products.images.beam import PrimaryBeam
 from factor.products.images.image import read_image
 from factor.products.images.mosaic import make_mosaic, mosaic_grid

@@ -15,7 +15,7 @@ from factor.flow.shaping import built_on, calibration_settings
 from factor.flow.standing import Standing
 from factor.operations import facetpeel, facetselfcal, facetsub, outlierpeel
 from factor.operations.base import Solutions
-from factor.operations.selfcal_plan import FIRST, RETRY, Attempt
+from factor.operations.calibration.plan import FIRST, RETRY, Attempt
 
 log = logging.getLogger("factor")
 

@@ -18,9 +18,9 @@ from factor.observation.chunks import bytes_needed, check_disk, check_made, plan
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.base import Field
-from factor.operations.facet_imaging import imaging_sets, operation_name
-from factor.operations.layout import check_layout, lay_out
-from factor.operations.selfcal_plan import FIRST
+from factor.operations.calibration.plan import FIRST
+from factor.operations.imaging.facets import imaging_sets, operation_name
+from factor.operations.layout.field import check_layout, lay_out
 from factor.parset import Settings
 from factor.progress.reading import time_left_of
 from factor.progress.words import time_left

@@ -16,15 +16,16 @@ from factor.flow.schedule import Schedule
 from factor.flow.status import Statuses
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.base import Field
-from factor.operations.facet_imaging import (
+from factor.operations.calibration.plan import FIRST, make_plan
+from factor.operations.facetimage import keeps_averaged
+from factor.operations.fieldmosaic import KINDS
+from factor.operations.imaging.facets import (
     ImagingSet,
     facet_averaging,
     finest_set,
     imaging_sets,
     operation_name,
 )
-from factor.operations.facetimage import keeps_averaged
-from factor.operations.fieldmosaic import KINDS
 from factor.operations.needs import (
     calibration_needs,
     image_needs,
@@ -32,7 +33,6 @@ from factor.operations.needs import (
     subtraction_needs,
     unaveraged_needs,
 )
-from factor.operations.selfcal_plan import FIRST, make_plan
 from factor.products.images.mosaic import mosaic_grid
 from factor.workspace import FIELD, base_operation
 

@@ -14,8 +14,8 @@ from factor.flow.perform import perform
 from factor.flow.shaping import beam_settings, image_settings, imaged_facets
 from factor.flow.standing import Standing
 from factor.operations import facetimage, fieldmosaic
-from factor.operations.facet_imaging import ImagingSet, finest_set, operation_name
 from factor.operations.facetimage import RestoringBeam
+from factor.operations.imaging.facets import ImagingSet, finest_set, operation_name
 from factor.workspace import FIELD
 
 log = logging.getLogger("factor")

@@ -9,10 +9,10 @@ from factor.flow.schedule import Schedule
 from factor.flow.status import Statuses, stale_lines
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.base import Field
-from factor.operations.facet_imaging import imaging_sets, operation_name
+from factor.operations.calibration.loop import PHASE_CYCLES
+from factor.operations.calibration.plan import FIRST
 from factor.operations.fieldmosaic import STEPS as MOSAIC_STEPS
-from factor.operations.selfcal_loop import PHASE_CYCLES
-from factor.operations.selfcal_plan import FIRST
+from factor.operations.imaging.facets import imaging_sets, operation_name
 from factor.state.plan import Plan, PlannedDirection, Work, save_plan
 from factor.state.store import StateStore
 from factor.workspace import FIELD, Workspace

@@ -6,8 +6,8 @@ import sys
 
 from factor.errors import InputError, Interrupted
 from factor.observation.model import Observation
-from factor.operations.choosing import directions_file
-from factor.operations.layout import lay_out
+from factor.operations.layout.choosing import directions_file
+from factor.operations.layout.field import lay_out
 from factor.parset import Settings
 from factor.workspace import Workspace
 

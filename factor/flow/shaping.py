@@ -12,10 +12,10 @@ from factor.errors import FactorError
 from factor.flow.standing import Standing
 from factor.operations import facetimage, facetpeel, facetselfcal, outlierpeel, peeling
 from factor.operations.base import Solutions
-from factor.operations.facet_imaging import ImagingSet
+from factor.operations.calibration.plan import FIRST, RETRY
 from factor.operations.facetimage import RestoringBeam
-from factor.operations.flagging import flag_settings
-from factor.operations.selfcal_plan import FIRST, RETRY
+from factor.operations.imaging.facets import ImagingSet
+from factor.operations.visibilities.flagging import flag_settings
 from factor.state.resume import MADE_FROM
 
 _ATTEMPTS = {attempt.operation: attempt for attempt in (FIRST, RETRY)}

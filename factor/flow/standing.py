@@ -9,12 +9,13 @@ from pathlib import Path
 from factor.directions.geometry import separation_deg
 from factor.directions.model import Facet
 from factor.execution.context import Engine
-from factor.operations import facetpeel, facetselfcal, outlierpeel, peeling, solving
+from factor.operations import facetpeel, facetselfcal, outlierpeel, peeling
 from factor.operations.base import Field, Solutions
-from factor.operations.difference import Change
+from factor.operations.calibration import solving
+from factor.operations.calibration.plan import FIRST, RETRY
 from factor.operations.facetimage import Calibration
-from factor.operations.passes import CorruptedModel
-from factor.operations.selfcal_plan import FIRST, RETRY
+from factor.operations.visibilities.difference import Change
+from factor.operations.visibilities.passes import CorruptedModel
 from factor.products.verdict import Verdict
 from factor.state.ledger import Ledger
 from factor.state.records import Record

@@ -12,8 +12,8 @@ from factor.flow.schedule import Schedule
 from factor.flow.shaping import beam_settings, calibration_settings, image_settings, imaged_facets
 from factor.flow.standing import Standing
 from factor.operations import facetpeel, fieldmosaic, outlierpeel
-from factor.operations.facet_imaging import ImagingSet, imaging_sets, operation_name
-from factor.operations.selfcal_plan import FIRST, RETRY
+from factor.operations.calibration.plan import FIRST, RETRY
+from factor.operations.imaging.facets import ImagingSet, imaging_sets, operation_name
 from factor.state.resume import Status, tell_stale
 from factor.state.store import StateStore
 from factor.workspace import FIELD

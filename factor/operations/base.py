@@ -14,10 +14,14 @@ from factor.execution.step import file_digest
 from factor.observation.model import Chunk, ChunkFile, Observation
 from factor.parset import Settings
 from factor.products.models.skymodel import Components, write
+from factor.tuning.averaging import Sampling
 from factor.workspace import Workspace
 
 #: Pixels across the synthesised beam, as users choose their cell sizes.
 PIXELS_PER_BEAM = 4.0
+
+#: Calibrators (or sources of a facet) larger than this are cleaned with multiscale, degrees.
+MULTISCALE_DEG = 4.0 / 60.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,14 @@ class Field:
     def beam_deg(self) -> float:
         """Rough width of the synthesised beam of the self-calibration images."""
         return PIXELS_PER_BEAM * self.settings.imaging.selfcal_cellsize_arcsec / 3600.0
+
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling of its data."""
+        band = self.observation.bands[0]
+        return Sampling(
+            len(band.freqs_hz), band.chan_width_hz, band.freqs_hz[0], self.observation.interval_s
+        )
 
     @property
     def radius_deg(self) -> float:

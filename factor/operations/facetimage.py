@@ -17,7 +17,7 @@ from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import file_digest
 from factor.operations.base import Field, Solutions
-from factor.operations.facet_imaging import (
+from factor.operations.imaging.facets import (
     ImagingSet,
     check_pixels,
     clean_facet,
@@ -26,9 +26,10 @@ from factor.operations.facet_imaging import (
     finest_set,
     is_multiscale,
 )
-from factor.operations.flagging import data_flags, flag_settings
+from factor.operations.imaging.publish import publish_image
 from factor.operations.needs import beam_needs, image_needs, unaveraged_needs
-from factor.operations.passes import (
+from factor.operations.visibilities.flagging import data_flags, flag_settings
+from factor.operations.visibilities.passes import (
     CorruptedModel,
     Extraction,
     extract,
@@ -36,7 +37,6 @@ from factor.operations.passes import (
     image,
     joined,
 )
-from factor.operations.publish import publish_image
 from factor.products.images.mosaic import turned_position_angle
 from factor.products.images.quality import image_quality
 from factor.tools.dp3 import ApplyCal

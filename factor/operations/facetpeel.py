@@ -14,12 +14,13 @@ from typing import Any
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
-from factor.operations import facetselfcal, peeling, solving
+from factor.operations import facetselfcal, peeling
 from factor.operations.base import Field, Solutions
-from factor.operations.difference import Change
+from factor.operations.calibration import solving
+from factor.operations.imaging.new_model import make_new_model, new_model_path
 from factor.operations.needs import model_needs
-from factor.operations.new_model import make_new_model, new_model_path
-from factor.operations.passes import CorruptedModel
+from factor.operations.visibilities.difference import Change
+from factor.operations.visibilities.passes import CorruptedModel
 from factor.products.solutions.combining import amplitude_scale
 
 NAME = "facetpeel"

@@ -18,8 +18,8 @@ from factor.execution.context import Context
 from factor.files import copy_whole
 from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import Field
-from factor.operations.difference import Change, predict, predictions, slices
 from factor.operations.needs import subtraction_needs
+from factor.operations.visibilities.difference import Change, predict, predictions, slices
 from factor.state.ledger import Ledger, Subtraction
 
 log = logging.getLogger("factor.facetsub")

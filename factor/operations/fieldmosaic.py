@@ -14,9 +14,9 @@ from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import file_digest
 from factor.operations.base import Field
-from factor.operations.facet_imaging import ImagingSet
+from factor.operations.imaging.facets import ImagingSet
+from factor.operations.imaging.references import references_of
 from factor.operations.needs import mosaic_needs
-from factor.operations.references import references_of
 from factor.products.fieldcheck.check import check_mosaic
 from factor.products.fieldcheck.table import read_summaries
 from factor.products.images.beam import BeamWeights, primary_beam

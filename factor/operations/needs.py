@@ -9,9 +9,9 @@ from factor.directions.model import Facet
 from factor.execution.room import Needs
 from factor.observation.model import Chunk
 from factor.operations.base import Field
-from factor.operations.facet_imaging import ImagingSet, facet_averaging, selfcal_set
-from factor.operations.residuals import image_size
-from factor.operations.selfcal_plan import SelfcalPlan
+from factor.operations.calibration.plan import SelfcalPlan
+from factor.operations.imaging.facets import ImagingSet, facet_averaging, selfcal_set
+from factor.operations.imaging.residuals import image_size
 from factor.products.images.image import SkyGrid
 from factor.tuning.averaging import Averaging
 from factor.tuning.disk import PIXEL_BYTES, data_bytes, imaging_bytes

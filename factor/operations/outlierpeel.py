@@ -14,7 +14,7 @@ from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.operations import peeling
 from factor.operations.base import Field
-from factor.operations.difference import Change
+from factor.operations.visibilities.difference import Change
 
 NAME = "outlierpeel"
 

@@ -10,15 +10,15 @@ from typing import Any
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.execution.step import file_digest
-from factor.operations import solving
 from factor.operations.base import Field, Solutions
-from factor.operations.calibrator import Calibrator
-from factor.operations.difference import Change
-from factor.operations.flagging import flag_settings
+from factor.operations.calibration import solving
+from factor.operations.calibration.calibrator import Calibrator
+from factor.operations.calibration.plan import make_plan
+from factor.operations.imaging.residuals import look_at_residuals
 from factor.operations.needs import calibration_needs
-from factor.operations.passes import CorruptedModel
-from factor.operations.residuals import look_at_residuals
-from factor.operations.selfcal_plan import make_plan
+from factor.operations.visibilities.difference import Change
+from factor.operations.visibilities.flagging import flag_settings
+from factor.operations.visibilities.passes import CorruptedModel
 from factor.products.models.apparent import write_apparent_model
 from factor.products.models.clean_models import effective_flux
 from factor.products.models.skymodel import read

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 from simulation import measurementset as msets
 from simulation.geometry import Sky, choose_stations
 
-from factor.operations import solving
+from factor.operations.calibration import solving
 from factor.products.images.image import read_image
 from factor.products.models.clean_models import model_from_clean
 from factor.products.solutions import combining

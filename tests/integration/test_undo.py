@@ -22,8 +22,8 @@ from factor.execution.local import Processors
 from factor.observation.model import Observation
 from factor.operations import facetsub
 from factor.operations.base import InitialModels, Solutions
-from factor.operations.difference import Change
-from factor.operations.passes import CorruptedModel
+from factor.operations.visibilities.difference import Change
+from factor.operations.visibilities.passes import CorruptedModel
 from factor.parset import load
 from factor.preparation import chunk_observation, plan_observation
 from factor.products.solutions.soltabs import AMPLITUDE, PHASE, Frame, Soltab, write_h5parm

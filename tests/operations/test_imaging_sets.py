@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from factor.errors import FactorError, InputError
-from factor.operations.facet_imaging import (
+from factor.operations.imaging.facets import (
     ImagingSet,
     check_pixels,
     clean_facet,

@@ -8,10 +8,10 @@ from pathlib import Path
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.operations.base import Field, Solutions
-from factor.operations.facet_imaging import clean_facet, facet_averaging, facet_options, selfcal_set
-from factor.operations.flagging import data_flags
-from factor.operations.passes import CorruptedModel, Extraction, extract
-from factor.operations.publish import publish_image
+from factor.operations.imaging.facets import clean_facet, facet_averaging, facet_options, selfcal_set
+from factor.operations.imaging.publish import publish_image
+from factor.operations.visibilities.flagging import data_flags
+from factor.operations.visibilities.passes import CorruptedModel, Extraction, extract
 from factor.products.models.clean_models import join_models, model_from_clean
 from factor.tools.dp3 import ApplyCal
 from factor.tuning.images import spread

@@ -13,10 +13,10 @@ from factor.execution.context import Context
 from factor.execution.step import Step
 from factor.observation.model import ChunkFile
 from factor.operations.base import Field
-from factor.operations.difference import Change
-from factor.operations.flagging import data_flags
-from factor.operations.passes import chunk_token, image
-from factor.operations.publish import publish_image
+from factor.operations.imaging.publish import publish_image
+from factor.operations.visibilities.difference import Change
+from factor.operations.visibilities.flagging import data_flags
+from factor.operations.visibilities.passes import chunk_token, image
 from factor.products.images.image import image_noise, read_image
 from factor.products.images.masks import polygon_mask
 from factor.products.verdict import Residual

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from factor.errors import InputError
-from factor.operations.flagging import check_flags, data_flags
+from factor.operations.visibilities.flagging import check_flags, data_flags
 from factor.parset import Settings, load
 from factor.tools import runner
 from factor.tools.dp3 import DP3Run, dp3_command

@@ -9,7 +9,7 @@ from factor.execution.context import Context
 from factor.execution.step import Call, Step
 from factor.observation.model import Chunk
 from factor.operations.base import Solutions
-from factor.operations.solve_plan import SolvePlan, TecBlock
+from factor.operations.calibration.solve_plan import SolvePlan, TecBlock
 from factor.parset.settings import CalibrationSettings
 from factor.products.preaverage import average_baselines
 from factor.products.solutions import combining, imageweights

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from factor.operations.base import Solutions
-from factor.operations.calibrator import Calibrator
-from factor.operations.passes import image
-from factor.operations.selfcal_loop import Cycle, Outcome
+from factor.operations.calibration.calibrator import Calibrator
+from factor.operations.calibration.loop import Cycle, Outcome
+from factor.operations.visibilities.passes import image
 from factor.products.images.displacement import shift_beams, source_shift_arcsec
 from factor.products.images.image import image_noise, read_image
 from factor.products.images.quality import ImageQuality, image_quality

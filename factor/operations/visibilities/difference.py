@@ -10,7 +10,7 @@ from factor.execution.context import Context
 from factor.execution.step import Step, digest, file_digest
 from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import InitialModels, runs_of_one_model
-from factor.operations.passes import CorruptedModel
+from factor.operations.visibilities.passes import CorruptedModel
 from factor.state.ledger import Difference
 from factor.tools.dp3 import DP3Run, DP3Step, Predict, dp3_command
 

@@ -13,8 +13,8 @@ from factor.directions.model import Direction
 from factor.execution.context import Context
 from factor.execution.step import Step
 from factor.observation.model import Chunk, ChunkFile
-from factor.operations import solving
-from factor.operations.solve_plan import SolvePlan, make_solve_plan
+from factor.operations.calibration import solving
+from factor.operations.calibration.solve_plan import SolvePlan, make_solve_plan
 from factor.parset.settings import CalibrationSettings
 from factor.products.solutions.imageweights import Weighting
 from factor.tuning.averaging import Averaging

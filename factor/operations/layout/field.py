@@ -19,8 +19,8 @@ from factor.errors import InputError
 from factor.execution.step import digest
 from factor.observation.model import Observation
 from factor.operations.base import Field
-from factor.operations.choosing import choose_directions, known_sources
-from factor.operations.peel_layout import add_outliers, peel_models
+from factor.operations.layout.choosing import choose_directions, known_sources
+from factor.operations.layout.peeled import add_outliers, peel_models
 from factor.parset import Settings
 from factor.products.models.catalogues import catalogue_of_field
 from factor.products.models.skymodel import Components, flux_at, read, select

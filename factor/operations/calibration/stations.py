@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from factor.operations.base import Solutions
-from factor.operations.solving import Target
+from factor.operations.calibration.solving import Target
 from factor.products.solutions.health import senseless_stations
 
 log = logging.getLogger("factor.selfcal")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from factor.directions.model import Facet
 from factor.observation.model import Chunk
-from factor.operations.base import PIXELS_PER_BEAM, Field
-from factor.operations.solve_plan import SolvePlan, make_solve_plan
-from factor.tuning.averaging import Averaging, Sampling, choose_averaging
+from factor.operations.base import MULTISCALE_DEG, PIXELS_PER_BEAM, Field
+from factor.operations.calibration.solve_plan import SolvePlan, make_solve_plan
+from factor.tuning.averaging import Averaging, choose_averaging
 from factor.tuning.images import (
     calibrator_image_size,
     fft_size,
@@ -18,9 +18,6 @@ from factor.tuning.images import (
     spectral_setup,
 )
 from factor.workspace import SECOND_ATTEMPT
-
-#: Calibrators (or sources of a facet) larger than this are cleaned with multiscale, degrees.
-MULTISCALE_DEG = 4.0 / 60.0
 
 #: Loss of peak that averaging in frequency, and in time, may cost at the edge of the calibrator's region.
 CALIBRATOR_SMEARING = 0.02
@@ -141,14 +138,6 @@ def _stages(field: Field, size: int) -> tuple[Resolution, ...]:
     )
 
 
-def sampling(field: Field) -> Sampling:
-    """The sampling of the field's data."""
-    band = field.observation.bands[0]
-    return Sampling(
-        len(band.freqs_hz), band.chan_width_hz, band.freqs_hz[0], field.observation.interval_s
-    )
-
-
 def image_size(field: Field, facet: Facet) -> int:
     """Side of a calibrator's image: as the directions file says, or from the calibrator's size."""
     direction = facet.direction
@@ -177,7 +166,7 @@ def make_plan(field: Field, facet: Facet, flux_jy: float, attempt: Attempt = FIR
     size = image_size(field, facet)
     inner_deg = inner_width_deg(size, settings.imaging.selfcal_cellsize_arcsec)
     averaging = choose_averaging(
-        sampling(field), inner_deg / 2.0**0.5, field.beam_deg, CALIBRATOR_SMEARING
+        field.sampling, inner_deg / 2.0**0.5, field.beam_deg, CALIBRATOR_SMEARING
     )
     solve_averaging = Averaging(averaging.freqstep, 1)
     multiscale = direction.mscale_selfcal

@@ -11,7 +11,7 @@ import pytest
 
 from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Source
-from factor.operations.choosing import choose_directions
+from factor.operations.layout.choosing import choose_directions
 from factor.workspace import Workspace
 
 FIELD = FieldGeometry(10.0, 50.0, 2.0)

@@ -11,7 +11,7 @@ from factor.directions.facets import make_facets
 from factor.directions.geometry import FieldGeometry
 from factor.directions.model import Direction
 from factor.operations.base import Field
-from factor.operations.residuals import half_width_deg
+from factor.operations.imaging.residuals import half_width_deg
 from factor.products.images.image import SkyGrid
 from factor.products.images.masks import polygon_mask
 

@@ -13,9 +13,8 @@ from factor.errors import FactorError
 from factor.execution.context import Context
 from factor.execution.step import Step
 from factor.observation.model import Band
-from factor.operations.base import PIXELS_PER_BEAM, Field
-from factor.operations.passes import image
-from factor.operations.selfcal_plan import MULTISCALE_DEG, sampling
+from factor.operations.base import MULTISCALE_DEG, PIXELS_PER_BEAM, Field
+from factor.operations.visibilities.passes import image
 from factor.parset import Settings
 from factor.products.images.image import SkyGrid
 from factor.products.images.islands import island_mask_command
@@ -125,7 +124,7 @@ def _loss_each(field: Field) -> float:
 
 def facet_averaging(field: Field, facet: Facet, beam_deg: float) -> Averaging:
     """How far the data of a facet may be averaged for an image with a beam (its minor axis)."""
-    return choose_averaging(sampling(field), reach_deg(facet), beam_deg, _loss_each(field))
+    return choose_averaging(field.sampling, reach_deg(facet), beam_deg, _loss_each(field))
 
 
 def baseline_averaging(field: Field, facet: Facet) -> float:

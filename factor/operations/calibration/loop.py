@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from factor.errors import StepError
-from factor.operations import solving, stations
 from factor.operations.base import Solutions
-from factor.operations.calibrator import Calibrator
-from factor.operations.passes import correct, image
-from factor.operations.publish import publish_image
-from factor.operations.solving import Data
+from factor.operations.calibration import solving, stations
+from factor.operations.calibration.calibrator import Calibrator
+from factor.operations.calibration.solving import Data
+from factor.operations.imaging.publish import publish_image
+from factor.operations.visibilities.passes import correct, image
 from factor.products.images.quality import ImageQuality, image_quality
 from factor.products.models.clean_models import held_model, model_from_clean, starting_model
 

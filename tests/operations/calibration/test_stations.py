@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from factor.operations.base import Solutions
-from factor.operations.solving import GAINS, Target
-from factor.operations.stations import without_senseless
+from factor.operations.calibration.solving import GAINS, Target
+from factor.operations.calibration.stations import without_senseless
 from factor.products.solutions.soltabs import AMPLITUDE, PHASE, Frame, Soltab, write_h5parm
 
 ANTS = ("CS001HBA0", "CS002HBA0", "CS003HBA0", "RS106HBA", "RS205HBA")

@@ -8,19 +8,19 @@ from pathlib import Path
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.observation.model import Chunk
-from factor.operations import solving
 from factor.operations.base import Field, Solutions
-from factor.operations.facet_imaging import (
+from factor.operations.calibration import solving
+from factor.operations.calibration.plan import Resolution, SelfcalPlan
+from factor.operations.calibration.solving import Data
+from factor.operations.imaging.facets import (
     AUTO_MASK,
     AUTO_THRESHOLD,
     MAX_COMPONENTS,
     path_or_none,
     regions_of,
 )
-from factor.operations.flagging import data_flags
-from factor.operations.passes import Extraction, extract
-from factor.operations.selfcal_plan import Resolution, SelfcalPlan
-from factor.operations.solving import Data
+from factor.operations.visibilities.flagging import data_flags
+from factor.operations.visibilities.passes import Extraction, extract
 from factor.products.images.image import SkyGrid
 from factor.products.images.masks import write_polygon_mask
 from factor.products.solutions.imageweights import Weighting

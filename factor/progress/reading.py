@@ -191,8 +191,6 @@ class _Picture:
             begun=tuple(sorted((o for group in self.begun.values() for o in group), key=_started)),
         )
 
-    # -- the run ---------------------------------------------------------------------
-
     @property
     def alive(self) -> bool:
         """Whether the run may be going on."""
@@ -268,8 +266,6 @@ class _Picture:
             peak_disk_bytes=pulse.peak_disk_bytes,
             disk_free_bytes=free,
         )
-
-    # -- operations and directions -----------------------------------------------------
 
     def _operation(self, record: Record) -> Operation:
         state: OperationState = record.status

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,18 @@ class _PlainFormatter(logging.Formatter):
         return f"{clock} {record.levelname.lower()}: {message}"
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that says nothing on the terminal when its disk is full: the run itself does."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 def setup(log_file: Path | None, verbosity: int = NORMAL) -> None:
     """Send messages to the terminal and to a log file; replaces an earlier setup.
 
@@ -58,7 +71,7 @@ def setup(log_file: Path | None, verbosity: int = NORMAL) -> None:
     terminal.addFilter(lambda record: not getattr(record, "file_only", False))
     _LOGGER.addHandler(terminal)
     if log_file is not None:
-        file = logging.FileHandler(log_file, encoding="utf-8")
+        file = _LogFile(log_file, encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
         file.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.INFO)
         _LOGGER.addHandler(file)

@@ -42,6 +42,16 @@ def test_log_file_is_appended_to(tmp_path: Path) -> None:
     assert [line.rsplit(" ", 1)[1] for line in lines] == ["first", "second"]
 
 
+def test_a_full_disk_is_not_told_by_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python's logging would print two tracebacks for each message that cannot be written."""
+    log.setup(Path("/dev/full"))
+    logging.getLogger("factor").info("a message")
+    shown = capsys.readouterr()
+    log.close()
+    assert "a message" in shown.out
+    assert shown.err == ""
+
+
 def test_no_blanks_at_the_end_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that is made narrower would wrap them into an empty line under every message."""
     terminal = io.StringIO()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from factor import log
 from factor.errors import FactorError, InputError
+from factor.tools.watchers import advice
 
 _UNEXPECTED = 1
 _INTERRUPTED = 1
@@ -68,6 +69,11 @@ def guarded(name: str, action: Callable[[], None]) -> int:
     except SystemExit as end:  # argparse ends so, after help and after wrong usage
         return end.code if isinstance(end.code, int) else _UNEXPECTED
     except Exception as error:  # noqa: BLE001 - the last resort: no user should see a traceback
+        # A full disk can strike anywhere: also where its own failure is being noted.
+        help_ = advice(str(error)) if isinstance(error, OSError) else ""
+        if help_:
+            _tell(name, f"{error}\n  -> {help_}; then run the same command again")
+            return FactorError.exit_status
         path = log.save_traceback(error)
         sys.stderr.write(
             f"{name}: unexpected error: {type(error).__name__}: {error} (details at the end of {path})\n"

@@ -110,8 +110,13 @@ def _edit(
         folder.mkdir(parents=True, exist_ok=True)
         context.run(*(step for chunk in some for step in predict(context, chunk, change, folder)))
         for ms, files in (prediction for chunk in some for prediction in predictions(folder, chunk)):
-            for file, difference in zip(files, slices(ms, files), strict=True):
-                Ledger(field.workspace, file.path).apply(context.direction, difference, sign, identity)
+            try:
+                for file, difference in zip(files, slices(ms, files), strict=True):
+                    Ledger(field.workspace, file.path).apply(context.direction, difference, sign, identity)
+            except FactorError:
+                # The next run is to predict it anew, not to be refused again.
+                shutil.rmtree(ms)
+                raise
             shutil.rmtree(ms)
     context.leave()
 

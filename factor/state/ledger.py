@@ -311,7 +311,8 @@ class Ledger:
             raise FactorError(
                 f"{difference.ms}: {bad} of {change.size} values of {difference.column} are not "
                 f"finite; nothing was subtracted from {self.chunk_ms}",
-                "the model or the solutions behind it hold values that are not finite",
+                "run again: it is predicted anew; where that is refused as well, the model or the solutions "
+                "behind it hold values that are not finite: reset the direction (-r)",
             )
 
     def _copy_pending(self) -> None:

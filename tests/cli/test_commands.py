@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -171,9 +172,11 @@ def test_errors_become_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture
 
     assert failing(FactorError("the tool broke", "look at it")) == 1
     assert failing(InputError("bad value")) == 2
+    assert failing(OSError(errno.ENOSPC, "No space left on device", "/disk/a")) == 1
     assert failing(ValueError("surprise")) == 1
     shown = capsys.readouterr()
     assert "the tool broke\n  -> look at it" in shown.err
+    assert "No space left on device: '/disk/a'\n  -> a disk is full" in shown.err
     assert "Traceback" not in shown.err + shown.out
     assert f"unexpected error: ValueError: surprise (details at the end of {log_file})" in shown.err
     assert "Traceback" in log_file.read_text()

@@ -184,7 +184,7 @@ def test_all(make_faulty: Callable[[], FaultyRun], whole: FaultyRun, kind: str, 
 
 
 def test_a_disk_that_is_always_too_small(
-    make_faulty: Callable[[], FaultyRun], whole: FaultyRun, tmp_path: Path
+    make_faulty: Callable[[], FaultyRun], whole: FaultyRun, tmp_path: Path, capfd: Any
 ) -> None:
     """A real one, that fills up wherever it does: told in words, and gone on with when there is more room."""
     size_kb = 2000
@@ -203,6 +203,9 @@ def test_a_disk_that_is_always_too_small(
             assert size_kb < 300_000, run.log[-3000:]
             subprocess.run(["mount", "-o", f"remount,size={size_kb}k", str(tmp_path)], check=True)
         assert filled > 4
+        said = capfd.readouterr().err
+        for word in ("unexpected", "Traceback", "Logging error"):
+            assert word not in said
         assert_same_end(run, whole)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)

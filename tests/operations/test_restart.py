@@ -123,6 +123,25 @@ def test_killed_with_its_tools(make_run: Callable[[], Any], whole: Any) -> None:
     assert_same_end(run, whole)
 
 
+def test_a_difference_that_is_refused(make_run: Callable[[], Any]) -> None:
+    """A tool that left values that are no numbers may have done so by chance: it is predicted anew."""
+
+    def refuse() -> None:
+        from factor.errors import FactorError
+        from factor.state.ledger import Ledger
+
+        def refused(*_: Any) -> None:
+            raise FactorError("52 of 52 values of DATA are not finite")
+
+        Ledger._check_finite = refused  # type: ignore[method-assign]
+
+    run = make_run()
+    assert run.run("-s", "1", before=refuse) == 1
+    before = len(run.journal)
+    assert run.run("-s", "1") == 0
+    assert run.journal[before:] == ["chunk0_0.difference.ms"]
+
+
 def test_nothing_is_done_twice(finished: Any) -> None:
     """A second run ends at once: no command, no product touched."""
     before, images = list(finished.journal), mosaic(finished)

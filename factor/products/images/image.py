@@ -25,8 +25,11 @@ _NOISE_SAMPLES = 500_000
 #: How often sources are left out of it, at most.
 _CLIPPINGS = 5
 
-#: Restoring beams narrower than so many pixels are wrongly fitted.
+#: Restoring beams shorter than so many pixels, narrower than so many, or longer than this part of the
+#: image are wrongly fitted.
 _FEWEST_PIXELS = 2.0
+_FEWEST_ACROSS = 1.0
+_LARGEST_PART = 0.25
 
 
 @dataclass(frozen=True)
@@ -334,23 +337,32 @@ def check_image(path: Path, *, restored: bool = True) -> Image:
     Raises
     ------
     FactorError
-        For a missing or broken file, an image without a finite or non-zero pixel, and a
-        restoring beam narrower than two pixels: the fit fails when pixels are
+        For a missing or broken file, an image with a pixel that is no number or with none that is not
+        zero, and a restoring beam that cannot be: the fit fails when pixels are
         too large, and every flux measured with such a beam is wrong.
     """
     image = read_image(path)
-    finite = np.isfinite(image.data)
-    if not finite.any():
-        raise FactorError(f"{path}: every pixel is blank", "look for flagged or non-finite data in its input")
-    if not image.data[finite].any():
-        raise FactorError(f"{path}: every pixel is zero", "look for fully flagged or empty data in its input")
-    if not restored:
-        return image
-    pixels = image.restoring_beam.bmaj_deg / image.cellsize_deg
-    if pixels < _FEWEST_PIXELS:
+    blank = 1.0 - float(np.isfinite(image.data).mean())
+    if blank:
         raise FactorError(
-            f"{path}: restoring beam of {image.restoring_beam.bmaj_deg * 3600:.2f} arcsec is only "
-            f"{pixels:.2f} pixels wide, at least {_FEWEST_PIXELS:g} are needed",
-            "make the pixels smaller (selfcal_cellsize_arcsec, facet_cellsize_arcsec)",
+            f"{path}: {100 * blank:.3g} % of the pixels are no numbers",
+            "look for flagged or non-finite data in its input",
         )
+    if not image.data.any():
+        raise FactorError(f"{path}: every pixel is zero", "look for fully flagged or empty data in its input")
+    if restored:
+        _check_beam(image)
     return image
+
+
+def _check_beam(image: Image) -> None:
+    beam, cell_deg, largest = image.restoring_beam, image.cellsize_deg, _LARGEST_PART * max(image.data.shape)
+    long, wide = beam.bmaj_deg / cell_deg, beam.bmin_deg / cell_deg
+    if long < _FEWEST_PIXELS or wide < _FEWEST_ACROSS or long > largest:
+        hint = "make the pixels smaller (selfcal_cellsize_arcsec, facet_cellsize_arcsec)"
+        raise FactorError(
+            f"{image.path}: restoring beam of {beam.bmaj_deg * 3600:.2f} x {beam.bmin_deg * 3600:.2f} "
+            f"arcsec, or {long:.2f} x {wide:.2f} pixels: at least {_FEWEST_PIXELS:g} x {_FEWEST_ACROSS:g} "
+            f"and at most {largest:g} can be right",
+            hint if long <= largest else "",
+        )

@@ -39,7 +39,7 @@ def write_mosaic(mosaic: Mosaic, beam: PrimaryBeam, prefix: Path, history: Seque
 
     ``<prefix>correct_mosaic.pbcor.fits`` (true flux), ``.pbcut.fits`` (flat noise, blanked
     beyond the 40 % power point), ``.pb.fits`` (primary beam) and ``.facets.fits`` (which
-    facet, whose solutions; the numbers are explained in its header and its table).
+    facet, whose solutions; the numbers are explained in its table, and in the header of each file).
 
     Parameters
     ----------
@@ -70,8 +70,6 @@ def write_mosaic(mosaic: Mosaic, beam: PrimaryBeam, prefix: Path, history: Seque
     write_image(files.pb, response, header)
     legend = _header(mosaic, mosaic.grid.header(), history)
     legend["BTYPE"] = ("Facet", "number of the facet; 0 outside all")
-    for line in _legend(mosaic.facets):
-        legend.add_comment(line)
     write_image(files.facets, mosaic.facet_map, legend, _facet_table(mosaic.facets))
     return files
 
@@ -115,6 +113,8 @@ def _header(mosaic: Mosaic, header: Header, history: Sequence[str]) -> Header:
     for line in history:
         # FITS headers are ASCII; a path need not be.
         header.add_history(line.encode("ascii", "backslashreplace").decode())
+    for line in _legend(mosaic.facets):
+        header.add_comment(line)
     return header
 
 

@@ -92,9 +92,12 @@ def test_peak_and_crop_agree_on_the_sky(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "cards", "reason"),
     [
-        (np.full(GRID.shape, np.nan), {}, "blank"),
+        (np.full(GRID.shape, np.nan), {}, "100 % of the pixels are no numbers"),
+        (np.where(np.eye(*GRID.shape) == 1, np.inf, 1.0), {}, "1.25 % of the pixels are no numbers"),
         (np.zeros(GRID.shape), {}, "zero"),
-        (np.ones(GRID.shape), {"BMAJ": 0.6 / 3600}, "0.30 pixels"),
+        (np.ones(GRID.shape), {"BMAJ": 0.6 / 3600}, "0.60 x 5.00 arcsec, or 0.30 x 2.50 pixels"),
+        (np.ones(GRID.shape), {"BMIN": 0.6 / 3600}, "x 0.30 pixels"),
+        (np.ones(GRID.shape), {"BMAJ": 0.5}, "900.00 x 2.50 pixels.*at most 20 "),
         (np.ones(GRID.shape), {"BMAJ": 0.0}, "no restoring beam"),
     ],
 )

@@ -216,6 +216,7 @@ def test_products(facets: Callable[[Sky], list[FacetImage]], tmp_path: Path) -> 
         assert header["BMAJ"] == pytest.approx(24 / 3600)
         assert "Factor 2" in str(header["HISTORY"])
         assert "j\\xf6rg" in str(header["HISTORY"])
+        assert "facet_2: its own calibration failed, solutions of facet_0" in str(header["COMMENT"])
     with fits.open(files.facets) as hdus:
         assert hdus[0].data.dtype.kind == "i"
         table = hdus["FACETS"].data

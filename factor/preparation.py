@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from factor.errors import FactorError, InputError
@@ -25,6 +26,14 @@ from factor.workspace import Workspace
 log = logging.getLogger("factor")
 
 _BEGIN_AGAIN = "begin again from the data as they came: runfactor -r all"
+
+
+def mend_chunks(workspace: Workspace) -> None:
+    """Make chunks readable again in whose edits a run died: before anything is read of them."""
+    for path in workspace.chunks_there():
+        # A damaged ledger is told of later, or mended by a reset of everything.
+        with suppress(FactorError):
+            Ledger(workspace, path).mend()
 
 
 def plan_observation(settings: Settings, workspace: Workspace, jobs: int) -> tuple[ChunkPlan, ...]:

@@ -35,6 +35,7 @@ from factor.preparation import (
     compare_models,
     finish_edits,
     make_folders,
+    mend_chunks,
     plan_observation,
     settle_ledgers,
 )
@@ -93,6 +94,7 @@ def run(settings: Settings, options: RunOptions) -> None:
     make_folders(workspace, cluster.dir_local, cluster.dir_local_selfcal)
     with run_lock(workspace), stop_on_signals(), heartbeat(workspace):
         _tell_begin(settings, cpus)
+        mend_chunks(workspace)
         tools, chunk_plan = _checked(settings, workspace, jobs)
         if asks:
             # Before hours of chunking.

@@ -160,6 +160,10 @@ class Workspace:
         """One chunk's measurement set."""
         return self.band(band) / chunk_file_name(ms_stem, index)
 
+    def chunks_there(self) -> list[Path]:
+        """The measurement sets of all chunks that are there."""
+        return sorted(self.chunks.glob("Band_*/*_chunk*.ms"))
+
     def ledger(self, chunk_ms: Path) -> Path:
         """The record of what was subtracted from a chunk, kept beside it."""
         return chunk_ms.with_suffix(".ledger.json")

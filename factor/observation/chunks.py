@@ -167,10 +167,15 @@ def _skymodels(plan: Sequence[ChunkPlan], workspace: Workspace) -> list[tuple[Pa
 
 def _existing_notes(workspace: Workspace) -> dict[Path, ChunkNote]:
     notes, problems = {}, []
-    for path in sorted(workspace.chunks.glob("Band_*/*_chunk*.ms")):
+    for path in workspace.chunks_there():
         try:
             notes[path] = read_note(path)
         except (RuntimeError, TypeError, ValueError, KeyError) as error:
+            if Ledger(workspace, path).interrupted:
+                raise InputError(
+                    f"{path}: was being written when a run died, and cannot be read as it is",
+                    "run runfactor (not -d or --check): it finishes that first",
+                ) from error
             problems.append(f"{path}: not a readable chunk of Factor ({error})")
     if problems:
         raise InputError(problems, "delete these, Factor then makes them again from dir_ms")

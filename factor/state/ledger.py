@@ -183,6 +183,16 @@ class Ledger:
         self._edit("pending", state, entries)
         return True
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether an edit waits for `recover`."""
+        return self.path.exists() and self._read().intent is not None
+
+    def mend(self) -> None:
+        """Make a chunk readable again whose header was lost in an edit; `recover` does the rest."""
+        if self.interrupted:
+            give_back(self.chunk_ms, (self._read().intent or {}).get("header", {}))
+
     def recover(self) -> bool:
         """Finish or drop an edit that was interrupted; to be called at each start.
 

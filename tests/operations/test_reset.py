@@ -145,14 +145,29 @@ def test_unknown_names(finished: Any, capfd: Any, options: tuple[str, ...], said
     assert stamps == {p: p.stat().st_mtime_ns for p in (finished.work / "state").rglob("*.json")}
 
 
+def lose_headers(chunks: Path) -> bool:
+    """What casacore does when it closes a chunk that was written, half done: it empties a small file."""
+    lost = False
+    for path in chunks.rglob("*.ledger.json"):
+        for name in (json.loads(path.read_text())["intent"] or {}).get("header", {}):
+            (path.with_name(path.name.replace(".ledger.json", ".ms")) / name).write_bytes(b"")
+            lost = True
+    return lost
+
+
 def dies(note: Path, *, deadly: bool = True) -> Callable[[], None]:
-    """Kill the process once at each instant of a reset and of its edits; what follows it does not run."""
+    """Kill the process once at each instant of a reset and of its edits; what follows it does not run.
+
+    A death while a chunk is being written costs it its header.
+    """
 
     def die(key: str) -> None:
         known = note.read_text().splitlines() if note.exists() else []
         if deadly and key not in known:
             with note.open("a") as stream:
                 stream.write(key + "\n")
+            if key == "copied":
+                assert lose_headers(note.parent / "work/chunks")
             os.kill(os.getpid(), signal.SIGKILL)
 
     def install() -> None:

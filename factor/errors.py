@@ -132,7 +132,10 @@ class StepError(FactorError):
 
 
 class NoRoomError(FactorError):
-    """A disk has too little room for what is about to begin: the run stops, no direction has failed."""
+    """A disk has too little room for what is about to begin, or to note what was done.
+
+    The run stops; no direction has failed.
+    """
 
 
 class Interrupted(KeyboardInterrupt):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from factor.errors import FactorError
+from factor.errors import FactorError, NoRoomError
 from factor.files import sync_folder, whole
 from factor.state.records import Record
 from factor.workspace import Workspace, run_order
@@ -42,7 +42,7 @@ def write_json(path: Path, content: Mapping[str, Any], version: int) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise FactorError(
+        raise NoRoomError(
             f"{path} can't be written: {error.strerror or error}",
             "make room or correct the permissions, then run again",
         ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factor.errors import FactorError
+from factor.errors import FactorError, NoRoomError
 from factor.state import store as store_module
 from factor.state.records import Record, StepRecord
 from factor.state.store import StateStore, read_json, write_json
@@ -78,7 +78,7 @@ def test_wrong_status(workspace: Workspace) -> None:
 
 
 def test_failed_write_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk leaves the previous state, and one readable message."""
+    """A full disk leaves the previous state, and ends the run with one readable message."""
     path = tmp_path / "a.json"
     write_json(path, {"x": 1}, 1)
 
@@ -86,7 +86,7 @@ def test_failed_write_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store_module.os, "fsync", full)
-    with pytest.raises(FactorError, match="No space left"):
+    with pytest.raises(NoRoomError, match="No space left"):
         write_json(path, {"x": 2}, 1)
     content = read_json(path, 1, "")
     assert content is not None

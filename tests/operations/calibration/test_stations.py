@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from factor.errors import FactorError
 from factor.operations.base import Solutions
 from factor.operations.calibration.solving import GAINS, Target
 from factor.operations.calibration.stations import without_senseless
@@ -38,3 +40,5 @@ def test_a_station_on_another_scale_goes_once(tmp_path: Path, caplog: pytest.Log
     assert target.left_out == ("RS205HBA", "CS002HBA0")
     assert len(caplog.records) == 1
     assert "from here on without CS002HBA0" in caplog.text
+    with pytest.raises(FactorError, match="no two stations have solutions that make sense"):
+        without_senseless(replace(target, left_out=ANTS[1:]), solutions)

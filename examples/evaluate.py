@@ -1,8 +1,9 @@
 """Hold a run against the truth of its simulated field: ``python examples/evaluate.py DIR``.
 
 DIR holds ``data`` (made by simulate.py), ``factor.parset`` and ``work`` (made by runfactor).
-Images the same facets from the field without direction-dependent effects (``ideal``) and
-from the uncorrected data (``di``), measures all three, and leaves ``report.json`` and
+Images the same facets from the field without direction-dependent effects (``ideal``), with
+those that perfect solutions would leave (``limit``), and from the uncorrected data (``di``),
+measures them all, and leaves ``report.json`` and
 ``quickstart.png``. Run again, it goes on where it stopped.
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 sys.path[:0] = [p for p in (str(Path(__file__).parent), str(Path(__file__).parents[1]))
                 if p not in sys.path]
 
-from evaluation import isoplanatism, mosaics, phases, references, results, table  # noqa: E402
+from evaluation import limit, mosaics, phases, references, results, table  # noqa: E402
 from evaluation.costs import chunk_data_bytes, read_cost  # noqa: E402
 from evaluation.truth import Truth, read_truth  # noqa: E402
 
@@ -32,6 +33,7 @@ from factor.operations.calibration.plan import make_plan  # noqa: E402
 from factor.operations.calibration.solving import solutions_of  # noqa: E402
 from factor.operations.imaging.facets import imaging_sets, operation_name  # noqa: E402
 from factor.parset import load  # noqa: E402
+from factor.products.images.image import Beam  # noqa: E402
 from factor.products.images.plot import compare_images  # noqa: E402
 from factor.state.records import Record  # noqa: E402
 from factor.state.store import StateStore, as_json  # noqa: E402
@@ -64,20 +66,25 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
     truth = read_truth(folder / "data" / "truth")
     field = references.field_of_run(load(folder / "factor.parset"))
     record = _mosaic_record(field)
+    calibrators = _calibrators(field, truth, mosaics.read_mosaic(_mosaic_folder(field)).beam)
+    good = [c.source for c in calibrators if c.good]
+    data = folder / "data"
+    sets = {
+        "ideal": data / "ideal",
+        "limit": limit.make_limit_data(data, good, truth, data / "limit"),
+        "di": data / _uncorrected(data),
+    }
     fields = {"factor": field}
-    for kind, data in (("ideal", "ideal"), ("di", _uncorrected(folder / "data"))):
+    for kind, mss in sets.items():
         print(f"imaging {folder / kind}", flush=True)
-        reference = references.Reference(folder / kind, folder / "data" / data)
-        fields[kind] = references.make_reference(reference, field)
+        fields[kind] = references.make_reference(references.Reference(folder / kind, mss), field)
     images = {kind: mosaics.read_mosaic(_mosaic_folder(one)) for kind, one in fields.items()}
-    calibrators = _calibrators(field, truth, images["factor"])
     noise = mosaics.noise_of(images["ideal"], truth, field.geometry)
     sample = truth.sample(field.geometry, images["ideal"].beam, noise)
     measures = {
         kind: mosaics.measure(image, truth, field.geometry, sample, [c.source for c in calibrators])
         for kind, image in images.items()
     }
-    good = [c.source for c in calibrators if c.good]
     work = field.workspace
     findings = results.Findings(
         measures=measures,
@@ -86,8 +93,7 @@ def evaluate(folder: Path, elapsed_s: float = math.nan) -> dict[str, Any]:
         beam=images["factor"].beam,
         cost=read_cost(folder / "cost.json", work.commands_log, chunk_data_bytes(field.observation)),
         wall_s=elapsed_s,
-        reachable=isoplanatism.reachable(sample, good, truth.effects, field.observation.mid_freq_hz),
-        calibrator_deg=isoplanatism.calibrator_distances_deg(sample, good),
+        calibrator_deg={s.name: s.distance_deg(s.nearest(good)) for s in sample} if good else {},
     )
     compare_images(
         ("Direction-independent", images["di"].flat.path),
@@ -130,7 +136,7 @@ def _seams(field: Field, noise_jy: float) -> list[float]:
     return [seam["difference_jy"] / noise_jy for seam in _mosaic_record(field).results["seams"]]
 
 
-def _calibrators(field: Field, truth: Truth, image: mosaics.Mosaic) -> list[results.CalibratorOf]:
+def _calibrators(field: Field, truth: Truth, beam: Beam) -> list[results.CalibratorOf]:
     """The true sources of the directions that were self-calibrated and have a facet."""
     store = StateStore(field.workspace)
     found = []
@@ -152,7 +158,7 @@ def _calibrators(field: Field, truth: Truth, image: mosaics.Mosaic) -> list[resu
             h5parm, truth.effects, source.name, field.observation.mid_freq_hz, thermal
         )
         good = bool(record.results["verdict"]["good"])
-        isolated = truth.isolated(source, image.beam)
+        isolated = truth.isolated(source, beam)
         found.append(results.CalibratorOf(facet.name, source, isolated, good, error))
     return found
 

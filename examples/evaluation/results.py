@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ OWN_SHARE, PARALLEL, MEMORY_GB = 0.15, 0.7, 4.0
 #: The scatter of fluxes is to be small so near to a calibrator.
 NEAR_DEG = 0.4
 
-KINDS = ("factor", "ideal", "di")
+KINDS = ("factor", "ideal", "limit", "di")
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,11 @@ class Findings:
     Attributes
     ----------
     measures : mapping of kind to Measures
-        For ``factor``, ``ideal`` and ``di``.
+        For ``factor``, ``ideal``, ``limit`` and ``di``.
     seams : mapping of kind to sequence of float
         Steps along the edges between facets, in units of the noise.
     wall_s : float
         Of the whole quickstart; NaN where it is not known.
-    reachable : mapping of source name to float
-        What the ionosphere leaves of each source at best, see `isoplanatism.reachable`.
     calibrator_deg : mapping of source name to float
         How far from each source the nearest calibrator is.
     """
@@ -65,7 +63,6 @@ class Findings:
     beam: Beam
     cost: Cost
     wall_s: float
-    reachable: Mapping[str, float] = field(default_factory=dict)
     calibrator_deg: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -89,6 +86,7 @@ def image_numbers(findings: Findings, kind: str) -> dict[str, float]:
         "flux_ratio_median": _median(ratios),
         "flux_scatter": scatter(ratios),
         "flux_excess_scatter": excess_scatter(scatter(ratios), scatter(ideal.flux_ratios())),
+        "flux_far_median": _median(far_from_calibrators(findings, kind)),
         "flux_near_scatter": scatter(near),
         "flux_near_excess_scatter": excess_scatter(
             scatter(near), scatter(near_calibrators(findings, "ideal"))
@@ -223,7 +221,7 @@ def _all(answers: Any) -> bool | None:
 
 
 def make_report(findings: Findings) -> dict[str, Any]:
-    """All numbers, flat where they are Factor's, and in parts for the ideal and DI."""
+    """All numbers, flat where they are Factor's, and in parts for what it is held against."""
     bmin = 3600.0 * findings.beam.bmin_deg
     numbers = {kind: image_numbers(findings, kind) for kind in KINDS}
     phases = [member.phase for member in findings.calibrators if member.phase and member.good]
@@ -233,9 +231,6 @@ def make_report(findings: Findings) -> dict[str, Any]:
         **numbers["factor"],
         "noise_ideal_mjy": numbers["ideal"]["noise_mjy"],
         "noise_di_mjy": numbers["di"]["noise_mjy"],
-        "flux_far_median": _median(far_from_calibrators(findings, "factor")),
-        "flux_far_ideal_median": _median(far_from_calibrators(findings, "ideal")),
-        "flux_far_reachable_median": _median(far_from_calibrators(findings, "reachable")),
         "flux_scatter_ideal": numbers["ideal"]["flux_scatter"],
         "flux_median_error": numbers["ideal"]["flux_scatter"] / math.sqrt(count),
         "position_ideal_arcsec": numbers["ideal"]["position_median_arcsec"],
@@ -251,6 +246,7 @@ def make_report(findings: Findings) -> dict[str, Any]:
         "runfactor_wall_s": cost.pop("wall_s"),
         **cost,
         "ideal": numbers["ideal"],
+        "limit": numbers["limit"],
         "di": numbers["di"],
         "seams": {kind: _seams(values) for kind, values in findings.seams.items()},
         "calibrators": calibrator_rows(findings),
@@ -277,29 +273,24 @@ def _source_rows(findings: Findings) -> list[dict[str, Any]]:
             measure = findings.measures[kind].sources[name]
             row[f"flux_ratio_{kind}"] = measure.flux_ratio
             row[f"position_arcsec_{kind}"] = measure.offset_arcsec
-        row["reachable"] = findings.reachable.get(name, math.nan)
         rows.append(row)
     return rows
 
 
 def near_calibrators(findings: Findings, kind: str) -> np.ndarray[Any, Any]:
     """Flux ratios of the sources within 0.4 degrees of a calibrator."""
-    ratios = [
-        measure.flux_ratio
-        for name, measure in findings.measures[kind].sources.items()
-        if findings.calibrator_deg.get(name, math.inf) <= NEAR_DEG
-    ]
-    return np.array([ratio for ratio in ratios if math.isfinite(ratio)])
+    return _ratios(findings, kind, lambda distance_deg: distance_deg <= NEAR_DEG)
 
 
 def far_from_calibrators(findings: Findings, kind: str) -> np.ndarray[Any, Any]:
-    """Flux ratios of the sources that are no calibrators, where the ionosphere takes its share.
+    """Flux ratios of the sources that are no calibrators, where the ionosphere takes its share."""
+    return _ratios(findings, kind, lambda distance_deg: distance_deg > 0.0)
 
-    Of ``reachable``: those of the ideal image, less what the ionosphere takes at best.
-    """
-    measures = findings.measures["ideal" if kind == "reachable" else kind].sources
-    shares = {name: share for name, share in findings.reachable.items() if share < 1.0 and name in measures}
+
+def _ratios(findings: Findings, kind: str, wanted: Callable[[float], bool]) -> np.ndarray[Any, Any]:
     ratios = [
-        measures[name].flux_ratio * (share if kind == "reachable" else 1.0) for name, share in shares.items()
+        measure.flux_ratio
+        for name, measure in findings.measures[kind].sources.items()
+        if wanted(findings.calibrator_deg.get(name, math.inf))
     ]
     return np.array([ratio for ratio in ratios if math.isfinite(ratio)])

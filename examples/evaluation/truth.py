@@ -61,6 +61,14 @@ class TrueSource:
         wide = np.hypot(major, self.major_arcsec) * np.hypot(minor, self.minor_arcsec)
         return float(self.apparent_jy * major * minor / wide)
 
+    def distance_deg(self, other: TrueSource) -> float:
+        """How far another source is."""
+        return _distance(self, other.ra_deg, other.dec_deg)
+
+    def nearest(self, others: Sequence[TrueSource]) -> TrueSource:
+        """The nearest of some sources, itself if it is one of them."""
+        return min(others, key=self.distance_deg)
+
     def aperture_deg(self, beam: Beam) -> float:
         """Radius of the aperture in which its flux is measured."""
         from_beam, from_source = APERTURE_BMAJ * beam.bmaj_deg * 3600.0, APERTURE_MAJOR * self.major_arcsec
@@ -97,8 +105,7 @@ class Truth:
 
     def neighbour_deg(self, source: TrueSource) -> float:
         """Distance of a source's nearest neighbour."""
-        others = [s for s in self.sources if s.name != source.name]
-        return min((_distance(source, s.ra_deg, s.dec_deg) for s in others), default=180.0)
+        return min((source.distance_deg(s) for s in self.sources if s.name != source.name), default=180.0)
 
     def isolated(self, source: TrueSource, beam: Beam) -> bool:
         """Whether nothing else lies in its aperture or the annulus around that."""

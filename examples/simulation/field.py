@@ -82,7 +82,7 @@ class Paths:
         """Remove what a simulation makes, and nothing else."""
         self.marker.unlink(missing_ok=True)
         self.outliers.unlink(missing_ok=True)
-        for name in ("ms", "ideal", "truth", "scratch", "without_outlier"):
+        for name in ("ms", "ideal", "limit", "truth", "scratch", "without_outlier"):
             shutil.rmtree(self.root / name, ignore_errors=True)
 
 

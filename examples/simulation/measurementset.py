@@ -314,6 +314,16 @@ def add_column(path: Path, name: str, like: str = "DATA") -> None:
             ms.putcolkeyword(name, keyword, value)
 
 
+def forget_beam(path: Path) -> None:
+    """Take back the note that DATA are corrected for the beam, before they are predicted anew."""
+    from casacore.tables import table
+
+    with table(str(path), readonly=False, ack=False) as ms:
+        for name in ms.getcolkeywords("DATA"):
+            if name.startswith("LOFAR_APPLIED_BEAM"):
+                ms.removecolkeyword("DATA", name)
+
+
 def read_column(path: Path, name: str) -> NDArray[np.complex64]:
     """A visibility column, shape (rows, channels, 4)."""
     from casacore.tables import table

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 import evaluate
 import measure
-from evaluation import costs, isoplanatism, mosaics, phases, references, results, truth
+from evaluation import costs, limit, mosaics, phases, references, results, truth
 
 from factor.directions.geometry import FieldGeometry
 from factor.errors import InputError
@@ -326,9 +326,9 @@ def findings(noise: float = 1.1e-3, flux: float = 1.01, offset: float = 0.18) ->
         return mosaics.Measures(noise_jy, noise_jy, measured, {"a": measured["a"]}, {"a": noise_jy}, 1.2, 2)
 
     phase = phases.PhaseError(0.1, 0.2, "CS001HBA0", 8)
-    references = {"ideal": one(1e-3, 1.0, 0.1), "di": one(3e-3, 0.9, 0.5)}
+    ideal, di = one(1e-3, 1.0, 0.1), one(3e-3, 0.9, 0.5)
     return results.Findings(
-        measures={"factor": one(noise, flux, offset), **references},
+        measures={"factor": one(noise, flux, offset), "ideal": ideal, "limit": ideal, "di": di},
         seams={kind: [0.1, -0.3] for kind in results.KINDS},
         calibrators=[results.CalibratorOf("facet_a", sources[0], True, True, phase)],
         beam=BEAM,
@@ -375,15 +375,13 @@ def test_scatter_near_calibrators_leaves_out_what_is_far() -> None:
     ratios = {"a": 1.0, "b": 1.1, "c": 1.5}
     measured = {name: mosaics.SourceMeasure(ratio, 0.1) for name, ratio in ratios.items()}
     level = {name: mosaics.SourceMeasure(1.0, 0.1) for name in ratios}
-    measures = {
-        "factor": replace(one.measures["factor"], sources=measured),
-        "ideal": replace(one.measures["ideal"], sources=level),
-        "di": replace(one.measures["di"], sources=level),
-    }
+    measures = {kind: replace(measure, sources=level) for kind, measure in one.measures.items()}
+    measures["factor"] = replace(one.measures["factor"], sources=measured)
     near = {"a": 0.0, "b": 0.39, "c": 0.41}
     report = results.make_report(replace(one, measures=measures, calibrator_deg=near))
     assert report["flux_near_excess_scatter"] == pytest.approx(1.4826 * 0.05)
     assert report["targets"]["flux_excess_scatter_near_calibrators"] is False
+    assert report["flux_far_median"] == pytest.approx(1.3)
 
 
 def test_calibrators_without_a_station_that_counts_have_no_phase_error() -> None:
@@ -497,15 +495,21 @@ def test_references_made_for_other_data_are_dropped(tmp_path: Path) -> None:
     assert not (reference.root / "image").exists()
 
 
-@pytest.mark.parametrize(("kind", "wanted"), [("none", 1.0), ("plane", 1.0), ("random", math.exp(-0.09))])
-def test_what_the_ionosphere_leaves_of_a_source(kind: str, wanted: float) -> None:
-    """A plane moves a source; independent errors of 0.3 rad take exp(-0.3^2) of it."""
+def test_perfect_solutions_leave_nothing_of_their_calibrators(tmp_path: Path) -> None:
+    """Other sources keep what their effects differ by from those of their calibrator."""
+    import tables
+    from simulation.effects import Effects, write_h5parm
+
     rng = np.random.default_rng(3)
-    places = rng.uniform(-1e4, 1e4, (25, 2))
-    phase = np.zeros((300, 25))
-    if kind == "plane":
-        phase += places @ np.array([2e-4, -1e-4])
-    if kind == "random":
-        phase += rng.normal(0.0, 0.3, phase.shape)
-    xyz = np.column_stack([places, np.zeros(25)])
-    assert isoplanatism.coherence(phase, places, xyz) == pytest.approx(wanted, abs=0.005)
+    phase, gain = rng.normal(size=(3, 2, 2, 3)), rng.uniform(0.5, 2.0, (3, 1, 2, 3, 2))
+    path = tmp_path / "effects.h5"
+    made = Effects(TIMES[:3], np.array([140e6, 144e6]), phase, gain)
+    stations = [(name, np.zeros(3)) for name in ANTS[:2]]
+    write_h5parm(path, made, stations, [(name, 0.1, 0.2) for name in ("one", "two", "three")])
+    limit._take_out(path, {"one": "two", "two": "two", "three": "three"})
+    with tables.open_file(str(path), "r") as h5:
+        phases_left, gains_left = h5.root.sol000.phase000.val[:], h5.root.sol000.amplitude000.val[:]
+    assert np.all(phases_left[..., 1:] == 0.0)
+    assert np.all(gains_left[..., 1:, :] == 1.0)
+    assert phases_left[..., 0] == pytest.approx(phase[..., 0] - phase[..., 1])
+    assert gains_left[..., 0, :] == pytest.approx(gain[..., 0, :] / gain[..., 1, :])

@@ -12,11 +12,11 @@ from factor.errors import check_all
 from factor.execution.context import Engine
 from factor.execution.local import Processors, available_cpus
 from factor.execution.signals import stop_on_signals
-from factor.flow.calibrating import calibrate, finish_subtractions, peel, try_again
+from factor.flow.calibrating import calibrate, calibrate_again, finish_subtractions, peel, try_again
 from factor.flow.dry_run import tell_plan
 from factor.flow.imaging import image_all
 from factor.flow.plan import note_plan, tell_done
-from factor.flow.reset import begin_again, carry_out, check_reset, reset_to_do
+from factor.flow.reset import begin_again, carry_out, check_reset, describe, reset_to_do
 from factor.flow.review import review, wants_review
 from factor.flow.schedule import Schedule
 from factor.flow.standing import Standing
@@ -134,6 +134,8 @@ def _settle(settings: Settings, engine: Engine, observation: Observation, option
     """Finish what an earlier run left half done, reset what is asked for, and lay out the field."""
     workspace = engine.workspace
     reset = reset_to_do(workspace, observation, options.reset, options.operations)
+    for line in describe(reset, workspace):
+        log.info("reset: %s", line)
     if reset.everything:
         # Also where ledgers are lost or damaged.
         begin_again(workspace, observation)
@@ -204,6 +206,8 @@ def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> N
         if stop_after == number:
             log.info("stopped after group %d, as asked; run again without -s to go on", number)
             return
+    for group in schedule.second_round:
+        calibrate_again(standing, group)
     for group in schedule.groups:
         try_again(standing, group)
     for imaging in imaging_sets(standing.field.settings):

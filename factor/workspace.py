@@ -25,6 +25,9 @@ OPERATIONS = (
 #: The self-calibration of a direction that failed, done once more with safer settings.
 SECOND_ATTEMPT = "facetselfcal_retry"
 
+#: The calibration of a good direction, done once more when all others are subtracted.
+SECOND_ROUND = "facetselfcal_again"
+
 #: Names of directions and operations: they become names of files and folders.
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
 

@@ -11,11 +11,13 @@ from factor.errors import FactorError
 from factor.execution.context import Engine
 from factor.flow.parallel import Job, facets_side_by_side
 from factor.flow.perform import perform
+from factor.flow.reset import carry_out
 from factor.flow.shaping import built_on, calibration_settings
 from factor.flow.standing import Standing
 from factor.operations import facetpeel, facetselfcal, facetsub, outlierpeel
 from factor.operations.base import Solutions
-from factor.operations.calibration.plan import FIRST, RETRY, Attempt
+from factor.operations.calibration.plan import AGAIN, FIRST, RETRY, Attempt
+from factor.state.intent import Reset
 
 log = logging.getLogger("factor")
 
@@ -97,6 +99,23 @@ def try_again(standing: Standing, group: Sequence[Facet]) -> None:
                 facet.name, standing.why_bad(facet, RETRY.operation),
                 f"the solutions of {lender.name}" if lender else "no solutions",
             )  # fmt: skip
+
+
+def calibrate_again(standing: Standing, group: Sequence[Facet]) -> None:
+    """Self-calibrate the good directions of a group once more, when all others are subtracted.
+
+    Their own subtractions are undone for it. One that fails now keeps its first calibration.
+    """
+    again = [facet for facet in group if standing.to_calibrate_again(facet)]
+    if not again:
+        return
+    names = tuple(facet.name for facet in again)
+    log.info("second round, with all other directions subtracted: %s", ", ".join(names))
+    carry_out(standing, Reset(names, tuple(("facetsub", name) for name in names)))
+    _attempt(standing, again, AGAIN, None)
+    for facet in again:
+        if standing.operation(facet) != AGAIN.operation:
+            log.warning("%s: keeps its first self-calibration", facet.name)
 
 
 def _attempt(

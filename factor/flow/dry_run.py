@@ -18,7 +18,7 @@ from factor.observation.chunks import bytes_needed, check_disk, check_made, plan
 from factor.observation.plan import ChunkPlan
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.base import Field
-from factor.operations.calibration.plan import FIRST
+from factor.operations.calibration.plan import AGAIN, FIRST
 from factor.operations.imaging.facets import imaging_sets, operation_name
 from factor.operations.layout.field import check_layout, lay_out
 from factor.parset import Settings
@@ -115,6 +115,8 @@ def _lines(settings: Settings, schedule: Schedule, found: Statuses) -> Iterator[
         yield f"peeled: {told((facet,), facetpeel.NAME, facetpeel.IMAGE, 'facetsub')}"
     for number, group in enumerate(schedule.groups, 1):
         yield f"group {number} of {len(schedule.groups)}: {told(group, FIRST.operation, 'facetsub')}"
+    for group in schedule.second_round:
+        yield f"second round: {told(group, AGAIN.operation)}"
     for imaging in imaging_sets(settings):
         yield told(schedule.imaged, operation_name("facetimage", imaging, settings))
         if settings.imaging.make_mosaic:

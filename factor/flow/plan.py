@@ -10,7 +10,7 @@ from factor.flow.status import Statuses, stale_lines
 from factor.operations import facetpeel, outlierpeel
 from factor.operations.base import Field
 from factor.operations.calibration.loop import PHASE_CYCLES
-from factor.operations.calibration.plan import FIRST
+from factor.operations.calibration.plan import AGAIN, FIRST
 from factor.operations.fieldmosaic import STEPS as MOSAIC_STEPS
 from factor.operations.imaging.facets import imaging_sets, operation_name
 from factor.state.plan import Plan, PlannedDirection, Work, save_plan
@@ -82,6 +82,7 @@ def _work(field: Field, schedule: Schedule) -> tuple[Work, ...]:
     peeled = tuple(facet.name for facet in schedule.peeled)
     calibrated = tuple(facet.name for group in schedule.groups for facet in group)
     imaged = tuple(facet.name for facet in schedule.imaged)
+    again = tuple(facet.name for facet in schedule.calibrated_again)
     loops = min(_USUAL_GAIN_CYCLES, field.settings.calibration.max_selfcal_loops)
     solve, look = 3 * chunks + 6, 2 * chunks + 4
     work = [
@@ -89,6 +90,7 @@ def _work(field: Field, schedule: Schedule) -> tuple[Work, ...]:
         Work(facetpeel.NAME, peeled, solve + 1),
         Work(facetpeel.IMAGE, peeled, chunks + 4 + look),
         Work(FIRST.operation, calibrated, selfcal_steps(chunks, loops)),
+        Work(AGAIN.operation, again, selfcal_steps(chunks, loops)),
         Work("facetsub", (*outliers, *peeled, *calibrated)),
     ]
     work = [part for part in work if part.directions or part.operation in (FIRST.operation, "facetsub")]

@@ -200,8 +200,6 @@ def carry_out(standing: Standing, reset: Reset) -> None:
 def _begin(reset: Reset, workspace: Workspace) -> None:
     save_intent(workspace, reset)
     instant("noted")
-    for line in describe(reset, workspace):
-        log.info("reset: %s", line)
 
 
 def _undo(standing: Standing, directions: Iterable[str]) -> None:

@@ -12,13 +12,13 @@ from factor.errors import FactorError
 from factor.flow.standing import Standing
 from factor.operations import facetimage, facetpeel, facetselfcal, outlierpeel, peeling
 from factor.operations.base import Solutions
-from factor.operations.calibration.plan import FIRST, RETRY
+from factor.operations.calibration.plan import AGAIN, FIRST, RETRY
 from factor.operations.facetimage import RestoringBeam
 from factor.operations.imaging.facets import ImagingSet
 from factor.operations.visibilities.flagging import flag_settings
 from factor.state.resume import MADE_FROM
 
-_ATTEMPTS = {attempt.operation: attempt for attempt in (FIRST, RETRY)}
+_ATTEMPTS = {attempt.operation: attempt for attempt in (FIRST, AGAIN, RETRY)}
 
 
 def calibration_settings(standing: Standing, operation: str, facet: Facet) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from factor.execution.context import Engine
 from factor.operations import facetpeel, facetselfcal, outlierpeel, peeling
 from factor.operations.base import Field, Solutions
 from factor.operations.calibration import solving
-from factor.operations.calibration.plan import FIRST, RETRY
+from factor.operations.calibration.plan import AGAIN, FIRST, RETRY
 from factor.operations.facetimage import Calibration
 from factor.operations.visibilities.difference import Change
 from factor.operations.visibilities.passes import CorruptedModel
@@ -48,7 +48,7 @@ class Standing:
         """The operation whose calibration counts: what stands subtracted, or is good, or came first."""
         if self._is_peeled(facet):
             return self._first(facet)
-        names = [attempt.operation for attempt in (FIRST, RETRY)]
+        names = [attempt.operation for attempt in (AGAIN, FIRST, RETRY)]
         # Also one that was interrupted: what has begun to be subtracted is to be finished.
         subtracted = self.engine.store.load("facetsub", facet.name)
         identity = None if subtracted is None else subtracted.settings.get("identity")
@@ -116,6 +116,14 @@ class Standing:
     def is_subtracted(self, facet: Facet) -> bool:
         """Whether its new model stands subtracted, also if this run would not self-calibrate it."""
         return self.record("facetsub", facet) is not None
+
+    def to_calibrate_again(self, facet: Facet) -> bool:
+        """Whether it is subtracted as it was first calibrated, and was not tried once more."""
+        return (
+            self.is_subtracted(facet)
+            and self.operation(facet) == FIRST.operation
+            and self.record(AGAIN.operation, facet) is None
+        )
 
     def subtractions(self) -> dict[str, str]:
         """What stands subtracted from at least one chunk: identities by direction."""

@@ -12,7 +12,7 @@ from factor.flow.schedule import Schedule
 from factor.flow.shaping import beam_settings, calibration_settings, image_settings, imaged_facets
 from factor.flow.standing import Standing
 from factor.operations import facetpeel, fieldmosaic, outlierpeel
-from factor.operations.calibration.plan import FIRST, RETRY
+from factor.operations.calibration.plan import AGAIN, FIRST, RETRY
 from factor.operations.imaging.facets import ImagingSet, imaging_sets, operation_name
 from factor.state.resume import Status, tell_stale
 from factor.state.store import StateStore
@@ -37,10 +37,11 @@ def statuses(standing: Standing, schedule: Schedule) -> Statuses:
         In the order of the run.
     """
     found: Statuses = {}
+    selfcal = (FIRST.operation, AGAIN.operation, RETRY.operation)
     plans = (
         (schedule.outliers, (outlierpeel.NAME,)),
         (schedule.peeled, (facetpeel.NAME, facetpeel.IMAGE)),
-        (tuple(f for group in schedule.groups for f in group), (FIRST.operation, RETRY.operation)),
+        (tuple(f for group in schedule.groups for f in group), selfcal),
     )
     for facets, operations in plans:
         for facet in facets:
@@ -48,7 +49,10 @@ def statuses(standing: Standing, schedule: Schedule) -> Statuses:
                 settings = calibration_settings(standing, operation, facet)
                 status = _status(standing, operation, facet.name, settings)
                 # A second attempt is not planned, it comes of a first one that failed.
-                if operation != RETRY.operation or status.state != "not run":
+                unplanned = operation == RETRY.operation or (
+                    operation == AGAIN.operation and facet not in schedule.calibrated_again
+                )
+                if not unplanned or status.state != "not run":
                     found[operation, facet.name] = status
             found["facetsub", facet.name] = _subtraction(standing, facet)
     for imaging in imaging_sets(standing.field.settings):
@@ -114,7 +118,12 @@ def _look_at_images(standing: Standing, schedule: Schedule, imaging: ImagingSet,
 def _to_subtract(standing: Standing, schedule: Schedule) -> list[str]:
     """Directions whose subtraction is still to come, as far as that is known."""
     facets = (*schedule.outliers, *schedule.calibrated)
-    return [f.name for f in facets if not (standing.is_subtracted(f) or standing.has_failed(f))]
+    return [
+        f.name
+        for f in facets
+        if not (standing.is_subtracted(f) or standing.has_failed(f))
+        or (f in schedule.calibrated_again and standing.to_calibrate_again(f))
+    ]
 
 
 def _look_at_mosaic(standing: Standing, schedule: Schedule, imaging: ImagingSet, found: Statuses) -> None:

@@ -280,6 +280,11 @@ _DIRECTIONS = Section("directions", "directions",
            example="20"),
     Option("ndir_selfcal", Kind.INT, None,
            "Number of directions to self-calibrate.", default_text="all", minimum=0),
+    Option("ndir_second_round", Kind.INT, 0,
+           "Number of directions, from the brightest, that are self-calibrated once more when all "
+           "others are subtracted: the first time they were solved for with the errors of all that "
+           "came after them in the data. It takes as long as the first time.",
+           minimum=0, example="5"),
     Option("faceting_radius_deg", Kind.FLOAT, None,
            "Radius (east-west; it is stretched north-south like the beam) within which "
            "calibrators get facets. Those outside get small patches, which are subtracted "

@@ -139,6 +139,7 @@ class DirectionsSettings:
     ndir_max: int | None
     ndir_process: int | None
     ndir_selfcal: int | None
+    ndir_second_round: int
     faceting_radius_deg: float | None
     check_edges: bool
     groupings: tuple[tuple[int, int], ...]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from factor.products.verdict import Verdict
 from factor.progress.model import Failure
 from factor.state.records import Record
-from factor.workspace import SECOND_ATTEMPT, Workspace
+from factor.workspace import SECOND_ATTEMPT, SECOND_ROUND, Workspace
 
 #: The operation of self-calibration, and that of the second attempt.
 ATTEMPTS = ("facetselfcal", SECOND_ATTEMPT)
@@ -68,8 +68,11 @@ def _failed(record: Record, again: str) -> Failure:
 
 
 def _is_bad(record: Record) -> bool:
+    # Where the second round fails, the first one holds.
+    if record.status != "done" or record.operation == SECOND_ROUND:
+        return False
     verdict = record.results.get("verdict")
-    return record.status == "done" and isinstance(verdict, dict) and not verdict.get("good", True)
+    return isinstance(verdict, dict) and not verdict.get("good", True)
 
 
 def _after_bad(record: Record, again: str, goes_on: bool) -> str:

@@ -32,7 +32,7 @@ from factor.state.plan import Plan, PlannedDirection, Work, load_plan, plan_of_r
 from factor.state.pulse import Pulse, load_pulse
 from factor.state.records import Record
 from factor.state.store import StateStore
-from factor.workspace import FIELD, Workspace, base_operation, run_order
+from factor.workspace import FIELD, SECOND_ROUND, Workspace, base_operation, run_order
 
 #: Without a sign of life for this long, a run on another machine is taken for dead, seconds.
 SILENCE_S = 600.0
@@ -369,12 +369,15 @@ def _is_image(operation: str) -> bool:
 
 
 def _verdict(records: Mapping[str, Record]) -> Verdict | None:
-    """The verdict on the last attempt that has one."""
-    for operation in reversed(ATTEMPTS):
+    """The verdict on the last attempt that has one; that on the second round only where it is good."""
+    found = {}
+    for operation in (SECOND_ROUND, *reversed(ATTEMPTS)):
         record = records.get(operation)
         if record is not None and record.status == "done" and "verdict" in record.results:
-            return Verdict.from_json(record.results["verdict"])
-    return None
+            found[operation] = Verdict.from_json(record.results["verdict"])
+    if SECOND_ROUND in found and not found[SECOND_ROUND].good:
+        del found[SECOND_ROUND]
+    return next(iter(found.values()), None)
 
 
 def _status(states: Mapping[str, OperationState], verdict: Verdict | None) -> Status:
@@ -382,7 +385,7 @@ def _status(states: Mapping[str, OperationState], verdict: Verdict | None) -> St
     is_imaged = any(_is_image(name) for name in done)
     # A calibration that failed is no error any more when the facet got along without it.
     forgiven = {ATTEMPTS[0]} if verdict is not None else set()
-    forgiven |= set(ATTEMPTS) if is_imaged else set()
+    forgiven |= {*ATTEMPTS, SECOND_ROUND} if is_imaged else set()
     found = {state for name, state in states.items() if not (state == "failed" and name in forgiven)}
     open_ones: tuple[tuple[OperationState, Status], ...] = (
         ("running", "processing"), ("failed", "error"), ("interrupted", "interrupted"),

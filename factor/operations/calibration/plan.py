@@ -17,7 +17,7 @@ from factor.tuning.images import (
     sharpening_arcsec,
     spectral_setup,
 )
-from factor.workspace import SECOND_ATTEMPT
+from factor.workspace import SECOND_ATTEMPT, SECOND_ROUND
 
 #: Loss of peak that averaging in frequency, and in time, may cost at the edge of the calibrator's region.
 CALIBRATOR_SMEARING = 0.02
@@ -50,6 +50,9 @@ FIRST = Attempt("facetselfcal")
 #: For a direction that has failed: a fraction of the free parameters, when all other
 #: directions have been subtracted.
 RETRY = Attempt(SECOND_ATTEMPT, stretch=3, phases_only=True, in_stages=True)
+
+#: For a direction that is good, when the others' errors are no longer in its data.
+AGAIN = Attempt(SECOND_ROUND)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "directions": {
         "directions_file": None, "faceting_skymodel": None, "max_radius_deg": None,
         "flux_min_for_merging_jy": 0.1, "minimize_nonuniformity": False, "ndir_max": None,
-        "ndir_process": None, "ndir_selfcal": None, "faceting_radius_deg": None, "check_edges": True,
+        "ndir_process": None, "ndir_selfcal": None, "ndir_second_round": 0,
+        "faceting_radius_deg": None, "check_edges": True,
         "groupings": ((1, 0),), "allow_reordering": True, "target_ra": None, "target_dec": None,
         "target_radius_arcmin": None, "target_has_own_facet": False, "outliers_file": None,
     },

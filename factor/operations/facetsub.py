@@ -115,7 +115,7 @@ def _edit(
                     Ledger(field.workspace, file.path).apply(context.direction, difference, sign, identity)
             except FactorError:
                 # The next run is to predict it anew, not to be refused again.
-                shutil.rmtree(ms)
+                shutil.rmtree(ms, ignore_errors=True)
                 raise
             shutil.rmtree(ms)
     context.leave()

@@ -14,7 +14,7 @@ from factor.observation.checks import check_input
 from factor.observation.chunks import bytes_needed, known_flagged_fractions, make_chunks
 from factor.observation.model import Observation
 from factor.observation.plan import ChunkPlan, plan_chunks
-from factor.observation.subtracted import model_warnings
+from factor.observation.subtracted import wrong_models
 from factor.parset import Settings
 from factor.state.intent import Reset
 from factor.state.ledger import Ledger
@@ -57,12 +57,28 @@ def plan_observation(settings: Settings, workspace: Workspace, jobs: int) -> tup
     return plan
 
 
-def compare_models(plan: tuple[ChunkPlan, ...], workspace: Workspace, tools: Tools, jobs: int) -> None:
-    """Warn of sky models that are not what was subtracted, before chunks are made of the data."""
-    if bytes_needed(plan, workspace):
-        bands = {file.band.name: file.band for chunk in plan for file in chunk.files}
-        for warning in model_warnings(bands.values(), tools, jobs, workspace.commands_log):
-            log.warning(warning)
+def compare_models(
+    plan: tuple[ChunkPlan, ...], workspace: Workspace, tools: Tools, settings: Settings, jobs: int
+) -> None:
+    """Refuse sky models that are not what was subtracted, before chunks are made of the data.
+
+    Raises
+    ------
+    InputError
+        With all of them, unless the settings say to go on: then they are warned of.
+    """
+    if not bytes_needed(plan, workspace):
+        return
+    bands = {file.band.name: file.band for chunk in plan for file in chunk.files}
+    problems = wrong_models(bands.values(), tools, jobs, workspace.commands_log)
+    if problems and settings.globals.exit_on_wrong_skymodel:
+        raise InputError(
+            problems,
+            "name the right models (init_skymodel, skymodel_extension); or, if DATA is not what was "
+            "subtracted from, set exit_on_wrong_skymodel = False",
+        )
+    for problem in problems:
+        log.warning(problem)
 
 
 def chunk_observation(plan: tuple[ChunkPlan, ...], workspace: Workspace, jobs: int) -> Observation:

@@ -166,7 +166,7 @@ def _checked(
     )
     first = plan[0].files[0].sources[0]
     check_flags(settings, tools[0], first.path, first.data_column)
-    compare_models(tuple(plan), workspace, tools[0], jobs)
+    compare_models(tuple(plan), workspace, tools[0], settings, jobs)
     return tools[0], tuple(plan)
 
 

@@ -44,7 +44,7 @@ class Agreement:
     scale: float
 
 
-def model_warnings(bands: Iterable[BandInput], tools: Tools, jobs: int, commands: Path) -> list[str]:
+def wrong_models(bands: Iterable[BandInput], tools: Tools, jobs: int, commands: Path) -> list[str]:
     """Tell which bands' sky models are not what was subtracted from their data.
 
     One time slot of a file of each band is predicted and compared with the difference of
@@ -76,7 +76,7 @@ def model_warnings(bands: Iterable[BandInput], tools: Tools, jobs: int, commands
                 told.append(f"{skymodel} cannot be predicted: {result.error}")
             else:
                 told.append(_told(info, skymodel, predicted))
-    return [warning for warning in told if warning]
+    return [problem for problem in told if problem]
 
 
 def _told(info: MsInfo, skymodel: Path, predicted: Path) -> str:
@@ -87,8 +87,7 @@ def _told(info: MsInfo, skymodel: Path, predicted: Path) -> str:
         f"{skymodel} is not the sky model that was subtracted in {info.path}: {FULL_COLUMN} minus "
         f"{SUBTRACTED_COLUMN} has {how.scale:.2f} of its flux and differs from it by "
         f"{100 * how.difference:.0f} % (rms; at most {100 * MAX_DIFFERENCE:.0f} %). Factor adds sources back "
-        "with this model, so that all their fluxes would be wrong: name the right one (init_skymodel, "
-        "skymodel_extension)"
+        "with this model, so that all their fluxes would be wrong"
     )
 
 

@@ -24,6 +24,10 @@ _GLOBAL = Section("global", "globals", "Where the data are, and what happens to 
     Option("exit_on_bad_band", Kind.BOOL, False,
            "Stop when a band has less unflagged data than ``min_fraction_per_band``, rather "
            "than leave it out with a warning."),
+    Option("exit_on_wrong_skymodel", Kind.BOOL, True,
+           "Stop when a band's sky model is not what was subtracted from its data, where these "
+           "still have ``DATA`` to tell, rather than go on with a warning. False is for data whose "
+           "``DATA`` is not what was subtracted from."),
     Option("skymodel_extension", Kind.TEXT, ".merge",
            "What follows the path of a measurement set, without its own extension, in the "
            "name of the sky model of its band."),

@@ -23,6 +23,7 @@ class GlobalSettings:
     dir_ms: Path
     min_fraction_per_band: float
     exit_on_bad_band: bool
+    exit_on_wrong_skymodel: bool
     skymodel_extension: str
     chunk_size_sec: float
     use_compression: bool

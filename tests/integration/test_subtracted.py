@@ -14,7 +14,7 @@ from factor.observation.bands import read_metadata
 from factor.observation.checks import BandInput
 from factor.observation.chunks import make_chunks
 from factor.observation.plan import plan_chunks
-from factor.observation.subtracted import FULL_COLUMN, model_warnings
+from factor.observation.subtracted import FULL_COLUMN, wrong_models
 from factor.observation.wild import flag_wild
 from factor.tools import runner
 from factor.tools.dp3 import DP3Run, Predict, dp3_command
@@ -54,7 +54,7 @@ def band(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> BandInput:
 def test_the_right_model_is_quiet(band: BandInput, tools: Tools, tmp_path: Path) -> None:
     """A user who does everything right hears nothing."""
     commands = tmp_path / "commands.log"
-    assert model_warnings([band], tools, 1, commands) == []
+    assert wrong_models([band], tools, 1, commands) == []
     assert f"exit status 0: input {band.files[0].path.name}: predict" in commands.read_text()
 
 
@@ -72,7 +72,7 @@ def test_another_model_is_told(
     """Adding back what was not subtracted changes fluxes, and nothing later would show it."""
     other = tmp_path / "other.merge"
     other.write_text(change(band.skymodel.read_text()))
-    (warning,) = model_warnings([replace(band, skymodel=other)], tools, 1, tmp_path / "commands.log")
+    (warning,) = wrong_models([replace(band, skymodel=other)], tools, 1, tmp_path / "commands.log")
     assert str(other) in warning
     assert str(band.files[0].path) in warning
     assert told in warning
@@ -81,7 +81,7 @@ def test_another_model_is_told(
 def test_nothing_to_compare_with(band: BandInput, tools: Tools, tmp_path: Path) -> None:
     """Data whose column of before was deleted are good input."""
     info = replace(band.files[0], columns=("SUBTRACTED_DATA_ALL", "FLAG"))
-    assert model_warnings([replace(band, files=(info,))], tools, 1, tmp_path / "commands.log") == []
+    assert wrong_models([replace(band, files=(info,))], tools, 1, tmp_path / "commands.log") == []
 
 
 def test_a_mad_station_is_flagged(

@@ -21,7 +21,8 @@ PATH = Path("my.parset")
 #: The defaults of the contract with users (required ones and those that depend on others apart).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "globals": {
-        "min_fraction_per_band": 0.5, "exit_on_bad_band": False, "skymodel_extension": ".merge",
+        "min_fraction_per_band": 0.5, "exit_on_bad_band": False, "exit_on_wrong_skymodel": True,
+        "skymodel_extension": ".merge",
         "chunk_size_sec": 2400, "use_compression": False, "interactive": False,
         "keep_avg_facet_data": True, "keep_unavg_facet_data": False, "flag_abstime": None,
         "flag_baseline": None, "flag_freqrange": None, "flag_expr": None, "strict": False,

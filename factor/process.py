@@ -206,8 +206,8 @@ def process(standing: Standing, schedule: Schedule, stop_after: int | None) -> N
         if stop_after == number:
             log.info("stopped after group %d, as asked; run again without -s to go on", number)
             return
-    for group in schedule.second_round:
-        calibrate_again(standing, group)
+    for facet in schedule.second_round:
+        calibrate_again(standing, facet)
     for group in schedule.groups:
         try_again(standing, group)
     for imaging in imaging_sets(standing.field.settings):

@@ -101,21 +101,18 @@ def try_again(standing: Standing, group: Sequence[Facet]) -> None:
             )  # fmt: skip
 
 
-def calibrate_again(standing: Standing, group: Sequence[Facet]) -> None:
-    """Self-calibrate the good directions of a group once more, when all others are subtracted.
+def calibrate_again(standing: Standing, facet: Facet) -> None:
+    """Self-calibrate a good direction once more, when all others are subtracted.
 
-    Their own subtractions are undone for it. One that fails now keeps its first calibration.
+    Its own subtraction is undone for it. If it fails now it keeps its first calibration.
     """
-    again = [facet for facet in group if standing.to_calibrate_again(facet)]
-    if not again:
+    if not standing.to_calibrate_again(facet):
         return
-    names = tuple(facet.name for facet in again)
-    log.info("second round, with all other directions subtracted: %s", ", ".join(names))
-    carry_out(standing, Reset(names, tuple(("facetsub", name) for name in names)))
-    _attempt(standing, again, AGAIN, None)
-    for facet in again:
-        if standing.operation(facet) != AGAIN.operation:
-            log.warning("%s: keeps its first self-calibration", facet.name)
+    log.info("second round, with all other directions subtracted: %s", facet.name)
+    carry_out(standing, Reset((facet.name,), (("facetsub", facet.name),)))
+    _attempt(standing, (facet,), AGAIN, None)
+    if standing.operation(facet) != AGAIN.operation:
+        log.warning("%s: keeps its first self-calibration", facet.name)
 
 
 def _attempt(

@@ -115,8 +115,8 @@ def _lines(settings: Settings, schedule: Schedule, found: Statuses) -> Iterator[
         yield f"peeled: {told((facet,), facetpeel.NAME, facetpeel.IMAGE, 'facetsub')}"
     for number, group in enumerate(schedule.groups, 1):
         yield f"group {number} of {len(schedule.groups)}: {told(group, FIRST.operation, 'facetsub')}"
-    for group in schedule.second_round:
-        yield f"second round: {told(group, AGAIN.operation)}"
+    if schedule.second_round:
+        yield f"second round: {told(schedule.second_round, AGAIN.operation)}"
     for imaging in imaging_sets(settings):
         yield told(schedule.imaged, operation_name("facetimage", imaging, settings))
         if settings.imaging.make_mosaic:

@@ -131,9 +131,8 @@ def _still_to_do(engine: Engine, field: Field, schedule: Schedule, found: Status
     calibrated = tuple(facet for group in schedule.groups for facet in group)
     yield waiting(outlierpeel.NAME, schedule.outliers, 1, calibration)
     yield waiting(facetpeel.NAME, schedule.peeled, 1, calibration)
-    side_by_side = engine.share(largest, limit).at_once
-    yield waiting(FIRST.operation, calibrated, side_by_side, calibration)
-    yield waiting(AGAIN.operation, schedule.calibrated_again, side_by_side, calibration)
+    yield waiting(FIRST.operation, calibrated, engine.share(largest, limit).at_once, calibration)
+    yield waiting(AGAIN.operation, schedule.second_round, 1, calibration)
     yield waiting("facetsub", (*schedule.outliers, *schedule.calibrated), 1, lambda _: subtraction)
     for imaging in imaging_sets(field.settings):
         operation = operation_name("facetimage", imaging, field.settings)

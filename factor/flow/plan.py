@@ -82,7 +82,7 @@ def _work(field: Field, schedule: Schedule) -> tuple[Work, ...]:
     peeled = tuple(facet.name for facet in schedule.peeled)
     calibrated = tuple(facet.name for group in schedule.groups for facet in group)
     imaged = tuple(facet.name for facet in schedule.imaged)
-    again = tuple(facet.name for facet in schedule.calibrated_again)
+    again = tuple(facet.name for facet in schedule.second_round)
     loops = min(_USUAL_GAIN_CYCLES, field.settings.calibration.max_selfcal_loops)
     solve, look = 3 * chunks + 6, 2 * chunks + 4
     work = [

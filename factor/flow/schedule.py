@@ -21,8 +21,8 @@ class Schedule:
         Facets whose calibrators are peeled.
     groups : tuple of (tuple of Facet)
         Facets that are self-calibrated, group by group.
-    second_round : tuple of (tuple of Facet)
-        Those of them that are self-calibrated once more in the end, group by group.
+    second_round : tuple of Facet
+        Those of them that are self-calibrated once more in the end, one by one.
     imaged : tuple of Facet
         Facets that are imaged.
     """
@@ -30,12 +30,8 @@ class Schedule:
     outliers: tuple[Facet, ...]
     peeled: tuple[Facet, ...]
     groups: tuple[tuple[Facet, ...], ...]
-    second_round: tuple[tuple[Facet, ...], ...]
+    second_round: tuple[Facet, ...]
     imaged: tuple[Facet, ...]
-
-    @property
-    def calibrated_again(self) -> tuple[Facet, ...]:
-        return tuple(facet for group in self.second_round for facet in group)
 
     @property
     def calibrated(self) -> tuple[Facet, ...]:
@@ -55,14 +51,11 @@ class Schedule:
             limits.groupings,
             allow_reordering=limits.allow_reordering,
         )
-        chosen = tuple(tuple(by_name[d.name] for d in group) for group in groups)
-        again = tuple(by_name.values())[: limits.ndir_second_round]
-        second_round = tuple(tuple(facet for facet in group if facet in again) for group in chosen)
         return cls(
             outliers=field.outliers,
             peeled=peeled,
-            groups=chosen,
-            second_round=tuple(group for group in second_round if group),
+            groups=tuple(tuple(by_name[d.name] for d in group) for group in groups),
+            second_round=tuple(by_name.values())[: limits.ndir_second_round],
             imaged=_imaged(field, (*everything, *own)),
         )
 

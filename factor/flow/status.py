@@ -50,7 +50,7 @@ def statuses(standing: Standing, schedule: Schedule) -> Statuses:
                 status = _status(standing, operation, facet.name, settings)
                 # A second attempt is not planned, it comes of a first one that failed.
                 unplanned = operation == RETRY.operation or (
-                    operation == AGAIN.operation and facet not in schedule.calibrated_again
+                    operation == AGAIN.operation and facet not in schedule.second_round
                 )
                 if not unplanned or status.state != "not run":
                     found[operation, facet.name] = status
@@ -122,7 +122,7 @@ def _to_subtract(standing: Standing, schedule: Schedule) -> list[str]:
         f.name
         for f in facets
         if not (standing.is_subtracted(f) or standing.has_failed(f))
-        or (f in schedule.calibrated_again and standing.to_calibrate_again(f))
+        or (f in schedule.second_round and standing.to_calibrate_again(f))
     ]
 
 

@@ -287,7 +287,7 @@ _DIRECTIONS = Section("directions", "directions",
     Option("ndir_second_round", Kind.INT, 0,
            "Number of directions, from the brightest, that are self-calibrated once more when all "
            "others are subtracted: the first time they were solved for with the errors of all that "
-           "came after them in the data. It takes as long as the first time.",
+           "came after them in the data. One by one: with two at a time, half of the gain is lost.",
            minimum=0, example="5"),
     Option("faceting_radius_deg", Kind.FLOAT, None,
            "Radius (east-west; it is stretched north-south like the beam) within which "

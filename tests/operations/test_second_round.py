@@ -73,7 +73,10 @@ def test_a_second_round_of_a_finished_run(run: Any) -> None:
     assert identities(run)["east"] == identity(run, AGAIN, "east") != first
     done = len(run.commands)
     assert run.run(**TWO_ROUNDS) == 0
+    assert run.run("-d", "-r", "east", "-o", "facetselfcal", **TWO_ROUNDS) == 0
     assert len(run.commands) == done
+    log = (run.work / "factor.log").read_text()
+    assert f"would be reset: east: products and records of facetselfcal, {AGAIN}, facetsub are deleted" in log
 
 
 def test_a_failed_second_round_changes_nothing(make_run: Callable[[], Any]) -> None:

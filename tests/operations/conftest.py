@@ -62,7 +62,8 @@ def _in_child(action: Callable[[], int], environment: dict[str, str]) -> int:
 class FakeRun:
     """A working directory in which Factor runs with the fake tools.
 
-    They are processes where they are to die (see `client`), else functions: half of the time.
+    They are processes where they are to die (see `client`), or a file ``apart`` says so; else
+    functions: half of the time.
     """
 
     def __init__(self, folder: Path, data: Path, environment: dict[str, str]) -> None:
@@ -101,7 +102,7 @@ class FakeRun:
 
     def _ended(self, action: Callable[[], int], before: Callable[[], None] | None) -> int:
         def prepared() -> int:
-            if not any((self.tools / name).exists() for name in ("die", "crash")):
+            if not any((self.tools / name).exists() for name in ("die", "crash", "apart")):
                 inside.install(self.tools)
             if before is not None:
                 before()

@@ -20,7 +20,7 @@ from factor.observation.model import Chunk, ChunkFile
 from factor.operations.base import Field
 from factor.operations.needs import subtraction_needs
 from factor.operations.visibilities.difference import Change, predict, predictions, slices
-from factor.state.ledger import Ledger, Subtraction
+from factor.state.ledger import Ledger, RefusedError, Subtraction
 
 log = logging.getLogger("factor.facetsub")
 
@@ -113,7 +113,7 @@ def _edit(
             try:
                 for file, difference in zip(files, slices(ms, files), strict=True):
                     Ledger(field.workspace, file.path).apply(context.direction, difference, sign, identity)
-            except FactorError:
+            except RefusedError:
                 # The next run is to predict it anew, not to be refused again.
                 shutil.rmtree(ms, ignore_errors=True)
                 raise

@@ -40,6 +40,10 @@ _RESIDUAL = "CORRECTED_DATA"
 _PRISTINE = "DATA"
 
 
+class RefusedError(FactorError):
+    """A difference that cannot be subtracted, whatever the disk does."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """Where an edit finds the new model minus the old one.
@@ -152,9 +156,11 @@ class Ledger:
 
         Raises
         ------
+        RefusedError
+            When the difference does not fit the chunk or is not finite.
         FactorError
-            When another version of this direction stands subtracted, the difference does
-            not fit the chunk or is not finite; the chunk is then as it was.
+            When another version of this direction stands subtracted, or the disk is full.
+            The chunk is as it was then, too.
         """
         if sign not in (-1, 1):
             raise ValueError(f"sign is {sign}, must be -1 or 1")
@@ -303,7 +309,7 @@ class Ledger:
             and found[1] == n_corr
         )
         if not fits:
-            raise FactorError(
+            raise RefusedError(
                 f"{difference.ms} ({source.nrows()} rows, {found[0]} channels, {found[1]} "
                 f"correlations; {span}) does not fit {self.chunk_ms} ({rows} rows, {n_chan} "
                 f"channels, {n_corr} correlations)"
@@ -318,7 +324,7 @@ class Ledger:
     ) -> None:
         bad = int((~np.isfinite(change) | (np.isfinite(old) & ~np.isfinite(new))).sum())
         if bad:
-            raise FactorError(
+            raise RefusedError(
                 f"{difference.ms}: {bad} of {change.size} values of {difference.column} are not "
                 f"finite; nothing was subtracted from {self.chunk_ms}",
                 "run again: it is predicted anew; where that is refused as well, the model or the solutions "

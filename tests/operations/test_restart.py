@@ -123,23 +123,25 @@ def test_killed_with_its_tools(make_run: Callable[[], Any], whole: Any) -> None:
     assert_same_end(run, whole)
 
 
-def test_a_difference_that_is_refused(make_run: Callable[[], Any]) -> None:
-    """A tool that left values that are no numbers may have done so by chance: it is predicted anew."""
+@pytest.mark.parametrize(("kind", "predicted"), [("RefusedError", 1), ("FactorError", 0)])
+def test_a_difference_that_is_not_subtracted(
+    make_run: Callable[[], Any], kind: str, predicted: int
+) -> None:
+    """Values that are no numbers may be there by chance: predicted anew; not where the disk was full."""
 
-    def refuse() -> None:
-        from factor.errors import FactorError
-        from factor.state.ledger import Ledger
+    def stop() -> None:
+        from factor.state import ledger
 
-        def refused(*_: Any) -> None:
-            raise FactorError("52 of 52 values of DATA are not finite")
+        def stopped(*_: Any) -> None:
+            raise getattr(ledger, kind)("it cannot be subtracted")
 
-        Ledger._check_finite = refused  # type: ignore[method-assign]
+        ledger.Ledger._check_finite = stopped  # type: ignore[method-assign]
 
     run = make_run()
-    assert run.run("-s", "1", before=refuse) == 1
+    assert run.run("-s", "1", before=stop) == 1
     before = len(run.journal)
     assert run.run("-s", "1") == 0
-    assert run.journal[before:] == ["chunk0_0.difference.ms"]
+    assert run.journal[before:] == predicted * ["chunk0_0.difference.ms"]
 
 
 def test_nothing_is_done_twice(finished: Any) -> None:

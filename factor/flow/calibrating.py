@@ -175,13 +175,8 @@ def _selfcal_job(
     context = engine.context(attempt.operation, facet.name)
     settings = calibration_settings(standing, attempt.operation, facet)
 
-    earlier = None
-    if attempt is AGAIN:
-        first = engine.workspace.products(FIRST.operation, facet.name)
-        earlier = facetselfcal.new_model_of(first, facet.name)
-
     def operate() -> dict[str, Any]:
-        results = facetselfcal.run(context, field, facet, donor, attempt, earlier)
+        results = facetselfcal.run(context, field, facet, donor, attempt)
         if donor is not None and results["preapplied"]:
             context.built_on = built_on(standing, donor)
         return results

@@ -59,7 +59,6 @@ def run(
     facet: Facet,
     preapplied: Solutions | None,
     attempt: Attempt = FIRST,
-    earlier: CorruptedModel | None = None,
 ) -> dict[str, Any]:
     """Self-calibrate one direction.
 
@@ -75,8 +74,6 @@ def run(
         Solutions of another direction whose phases are applied first.
     attempt : Attempt
         How carefully it is done.
-    earlier : CorruptedModel or None
-        What an earlier self-calibration of it found in the facet.
 
     Returns
     -------
@@ -88,7 +85,7 @@ def run(
     plan = make_plan(field, facet, flux_jy, attempt)
     log.info("%s: %s", facet.name, plan.describe(field.observation.chunks))
     context.require(calibration_needs(field, facet, plan))
-    outcome = self_calibrate(Calibrator(context, field, facet, plan, preapplied, earlier))
+    outcome = self_calibrate(Calibrator(context, field, facet, plan, preapplied))
     calibrator, cycles, best = outcome.calibrator, outcome.cycles, outcome.best
     scale = _flux_scale(outcome)
     solutions = solving.finish(calibrator.target, best.solved, calibrator.preapplied, scale)

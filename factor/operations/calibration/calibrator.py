@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from factor.directions.model import Facet
 from factor.execution.context import Context
 from factor.observation.model import Chunk
-from factor.operations.base import Field, InitialModels, Solutions
+from factor.operations.base import Field, Solutions
 from factor.operations.calibration import solving
 from factor.operations.calibration.plan import Resolution, SelfcalPlan
 from factor.operations.calibration.solving import Data
@@ -20,11 +20,9 @@ from factor.operations.imaging.facets import (
     regions_of,
 )
 from factor.operations.visibilities.flagging import data_flags
-from factor.operations.visibilities.passes import CorruptedModel, Extraction, extract
+from factor.operations.visibilities.passes import Extraction, extract
 from factor.products.images.image import SkyGrid
 from factor.products.images.masks import write_polygon_mask
-from factor.products.models.clean_models import model_beside
-from factor.products.models.skymodel import read
 from factor.products.solutions.imageweights import Weighting
 from factor.tools.dp3 import ApplyCal
 from factor.tools.wsclean import WSClean
@@ -36,23 +34,13 @@ MASK_MARGIN_DEG = 30.0 / 3600.0
 
 @dataclass(frozen=True)
 class Calibrator:
-    """The calibrator of one direction, ready to be taken out of the data.
-
-    Attributes
-    ----------
-    preapplied : Solutions or None
-        Of another direction, whose phases are applied first.
-    earlier : CorruptedModel or None
-        What an earlier calibration made of the facet: all of it but the calibrator is subtracted
-        instead of its initial model.
-    """
+    """The calibrator of one direction, ready to be taken out of the data."""
 
     context: Context
     field: Field
     facet: Facet
     plan: SelfcalPlan
     preapplied: Solutions | None
-    earlier: CorruptedModel | None = None
 
     @property
     def name(self) -> str:
@@ -97,15 +85,13 @@ class Calibrator:
         preapply: tuple[ApplyCal, ...] = ()
         if self.preapplied is not None:
             preapply = (ApplyCal(self.preapplied.filled, solving.phases_of(self.preapplied.soltabs)),)
-        neighbours = self._neighbours()
         # Averages by baseline are written into copies of the data, row by row.
         compress = self.field.settings.globals.use_compression and not self.plan.solve.preaveraged
         how = Extraction(
             label="preapplied" if preapply else "calibrator",
             centre=(self.facet.direction.ra_deg, self.facet.direction.dec_deg),
             averaging=self.plan.solve_averaging,
-            initial=self._models if neighbours is None else self._models_of_facet,
-            peeled=neighbours,
+            initial=self.field.calibrator_models(self.facet, self.context.products),
             correct=preapply,
             flags=data_flags(self.field.settings),
             compress=compress,
@@ -114,37 +100,18 @@ class Calibrator:
         self.context.run(*(step for parts in steps.values() for step in parts))
         return {name: tuple(s.outputs[0] for s in parts) for name, parts in steps.items()}
 
-    @property
-    def _models(self) -> InitialModels:
-        """The calibrator's initial models."""
-        return self.field.calibrator_models(self.facet, self.context.products)
-
-    @property
-    def _models_of_facet(self) -> InitialModels:
-        """The initial models of all its facet's sources."""
-        return self.field.initial_models(self.facet, self.context.products)
-
-    def _neighbours(self) -> CorruptedModel | None:
-        """What an earlier calibration found in the facet beside the calibrator, if anything."""
-        if self.earlier is None:
-            return None
-        path, calibrator = self.context.scratch / f"{self.name}.neighbours.skymodel", self._models.paths
-        model = self.earlier.skymodel
-        arguments = {"model": model, "calibrator": calibrator, "patch": self.name, "path": path}
-        reads = (model, *calibrator)
-        self.context.call("model of the calibrator's neighbours", model_beside, arguments, reads, (path,))
-        return replace(self.earlier, skymodel=path) if len(read(path)) else None
-
     def middle_model(self) -> tuple[Path, ...]:
         """The calibrator's initial model of the middle band, if it has one there."""
         bands = self.field.observation.bands
-        model = self._models.files[bands[len(bands) // 2].skymodel]
+        models = self.field.calibrator_models(self.facet, self.context.products)
+        model = models.files[bands[len(bands) // 2].skymodel]
         return () if model is None else (model,)
 
     def middle_model_of_facet(self) -> Path | None:
         """The initial model of all its facet's sources in the middle band."""
         bands = self.field.observation.bands
-        return self._models_of_facet.files[bands[len(bands) // 2].skymodel]
+        models = self.field.initial_models(self.facet, self.context.products)
+        return models.files[bands[len(bands) // 2].skymodel]
 
     def resolution(self, number: int) -> Resolution:
         """The resolution of a cycle's image."""

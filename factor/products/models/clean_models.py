@@ -244,24 +244,6 @@ def join_models(
     write(concatenate([new, facet]), path, patch)
 
 
-def model_beside(model: Path, calibrator: Sequence[Path], patch: str, path: Path) -> None:
-    """Write what the new model of a facet has beside its calibrator; it may be nothing.
-
-    Parameters
-    ----------
-    model : Path
-        The new model of the facet.
-    calibrator : sequence of Path
-        Initial models of the calibrator.
-    patch : str
-        Name of the one patch, the direction's.
-    path : Path
-        Model to write.
-    """
-    facet, old = read(model), concatenate([read(one) for one in calibrator])
-    write(select(facet, ~_near(facet, old, SOURCE_FWHM_ARCSEC / 2.0)), path, patch)
-
-
 def _divided(components: Components, factor: float) -> Components:
     """Components with lower fluxes; the terms of an ordinary polynomial are fluxes too."""
     ordinary = ~components.logarithmic_si[:, None]

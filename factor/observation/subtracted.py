@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from factor.observation.checks import BandInput
 from factor.tools import runner
 from factor.tools.dp3 import DP3Run, Predict, dp3_command
 from factor.tools.environment import Tools
+
+log = logging.getLogger("factor")
 
 Visibilities = NDArray[np.complex64]
 
@@ -73,7 +76,7 @@ def wrong_models(bands: Iterable[BandInput], tools: Tools, jobs: int, commands: 
         for (info, skymodel, predicted), result in zip(asked, results, strict=True):
             runner.note(result, f"input {info.path.name}: predict what was subtracted", commands)
             if result.error:
-                told.append(f"{skymodel} cannot be predicted: {result.error}")
+                log.warning("%s could not be held against the data: %s", skymodel, result.error)
             else:
                 told.append(_told(info, skymodel, predicted))
     return [problem for problem in told if problem]

@@ -137,7 +137,11 @@ def _seams(field: Field, noise_jy: float) -> list[float]:
 
 
 def _calibrators(field: Field, truth: Truth, beam: Beam) -> list[results.CalibratorOf]:
-    """The true sources of the directions that were self-calibrated and have a facet."""
+    """The true sources of the directions that were self-calibrated and have a facet.
+
+    Their solutions are those that stand subtracted, of whichever round, and those of the first where
+    nothing is subtracted.
+    """
     store = StateStore(field.workspace)
     found = []
     for facet in field.facets:
@@ -153,11 +157,13 @@ def _calibrators(field: Field, truth: Truth, beam: Beam) -> list[results.Calibra
             n_samples=truth.n_channels * plan.solve.solint_fast,
             min_uv_lambda=field.settings.calibration.solve_min_uv_lambda,
         )
-        h5parm = solutions_of(field.workspace.products("facetselfcal", facet.name), facet.name).h5parm
+        subtracted = store.load("facetsub", facet.name)
+        good = subtracted is not None and subtracted.status == "done"
+        products = field.workspace.products("facetsub" if good else "facetselfcal", facet.name)
+        h5parm = solutions_of(products, facet.name).h5parm
         error = phases.direction_error(
             h5parm, truth.effects, source.name, field.observation.mid_freq_hz, thermal
         )
-        good = bool(record.results["verdict"]["good"])
         isolated = truth.isolated(source, beam)
         found.append(results.CalibratorOf(facet.name, source, isolated, good, error))
     return found

@@ -80,7 +80,7 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
     Option("preaverage_flux_Jy", Kind.FLOAT, 1.0,
            "Apparent flux density of the calibrator below which the fast phases are solved "
            "in every time slot, on a copy of the data averaged in time, the more the shorter "
-           "the baseline. 0 for never.",
+           "the baseline, and smoothed over the core, the more the noisier they are. 0 for never.",
            unit="Jy", minimum=0),
     Option("multires_selfcal", Kind.BOOL, False,
            "Begin self-calibration at a resolution of 20 arcsec and sharpen it in stages: for "

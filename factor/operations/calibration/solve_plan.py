@@ -64,6 +64,11 @@ class SolvePlan:
     preaveraged: bool
     tec_edges_hz: tuple[float, ...]
 
+    @property
+    def smoothed(self) -> bool:
+        """Whether the fast phases are smoothed over the core; TEC and phase are as they were solved."""
+        return self.preaveraged and not self.tec_edges_hz
+
     def solint_slow(self, n_slots: int) -> int:
         """Interval of the slow gains in a chunk of so many time slots."""
         return self.given_solint_slow or slow_interval_slots(self.flux_jy, self.slot_s, n_slots)

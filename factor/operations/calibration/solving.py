@@ -138,6 +138,7 @@ def _solve_fast(target: Target, data: Data, model: Path, label: str) -> Path:
         "direction": target.name,
         "position": target.position,
         "path": path,
+        "smooth": target.plan.smoothed,
     }
     reads = tuple(solve.piece.h5parm for solve in solves)
     context.call(f"merge fast phases, {label}", combining.merge_fast, arguments, reads, (path,))

@@ -12,6 +12,7 @@ import numpy as np
 from factor.products.solutions.filling import fill
 from factor.products.solutions.imageweights import read_image_weights
 from factor.products.solutions.jones import behind, read_gains
+from factor.products.solutions.kriging import smooth_core
 from factor.products.solutions.merging import combine, concatenate_times, sum_phases
 from factor.products.solutions.normalising import normalisation_factor, scale_amplitudes
 from factor.products.solutions.referencing import choose_reference
@@ -72,7 +73,13 @@ def _joined(pieces: Sequence[Piece], soltabs: Sequence[Soltab], what: str) -> So
     return joined
 
 
-def merge_fast(pieces: Sequence[Piece], direction: str, position: tuple[float, float], path: Path) -> None:
+def merge_fast(
+    pieces: Sequence[Piece],
+    direction: str,
+    position: tuple[float, float],
+    path: Path,
+    smooth: bool = False,
+) -> None:
     """Join the fast phases of all chunks (and blocks of frequency).
 
     Parameters
@@ -85,6 +92,8 @@ def merge_fast(pieces: Sequence[Piece], direction: str, position: tuple[float, f
         Where it is.
     path : Path
         H5parm to write.
+    smooth : bool
+        Whether the phases of the core are smoothed from station to station.
     """
     tec, what = None, f"{direction}: fast phases"
     if pieces[0].freqs_hz:
@@ -97,6 +106,9 @@ def merge_fast(pieces: Sequence[Piece], direction: str, position: tuple[float, f
     frame = replace(
         read_frame(pieces[0].h5parm), direction=direction, ra_deg=position[0], dec_deg=position[1]
     )
+    if smooth:
+        fast, turbulence = smooth_core(fast, frame.positions)
+        log.debug("%s: %s", what, turbulence or "no core to smooth them over, or no noise")
     combine(path, frame, fast, tec=tec)
 
 

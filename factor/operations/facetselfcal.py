@@ -30,6 +30,7 @@ from factor.operations.needs import calibration_needs
 from factor.operations.visibilities.difference import Change
 from factor.operations.visibilities.flagging import flag_settings
 from factor.operations.visibilities.passes import CorruptedModel
+from factor.products.images.quality import flux_ratio
 from factor.products.models.clean_models import effective_flux
 from factor.products.models.skymodel import Components
 from factor.products.solutions.soltabs import SLOW_AMPLITUDE
@@ -112,7 +113,7 @@ def _flux_scale(outcome: Outcome) -> float:
     """The calibrator's flux in the image that is kept over that of the last phase-only image."""
     if SLOW_AMPLITUDE not in outcome.best.solved.soltabs:
         return 1.0
-    return outcome.best.quality.peak_jy / outcome.cycles[PHASE_CYCLES].quality.peak_jy
+    return flux_ratio(outcome.best.image, outcome.cycles[PHASE_CYCLES].image)
 
 
 def _check_calibrator(field: Field, facet: Facet) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from factor.products.images.image import check_image, dynamic_range, image_noise
+import numpy as np
+
+from factor.products.images.image import Image, check_image, dynamic_range, image_noise
+
+#: A source whose flux density is so many times its peak is wider than the beam.
+WIDE = 1.5
+#: Radius in which the flux density of such a source is measured, in its widths (FWHM).
+APERTURE_WIDTHS = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,3 +63,31 @@ def image_quality(path: Path) -> ImageQuality:
     noise = image_noise(image.data)
     ratio, min_max = dynamic_range(image.data)
     return ImageQuality(peak, noise, ratio, min_max, 3600.0 * image.restoring_beam.mean_deg)
+
+
+def flux_ratio(path: Path, earlier: Path) -> float:
+    """Flux density of the brightest source of an image over that in an earlier one.
+
+    It is that of the peaks. Where the source is wider than the beam it is that within an aperture
+    of twice its width: a peak tells nothing of what lies beside it.
+
+    Parameters
+    ----------
+    path, earlier : Path
+        Restored images on the same pixels.
+    """
+    after, before = check_image(path), check_image(earlier)
+    row, column = np.unravel_index(int(before.data.argmax()), before.data.shape)
+    rows, columns = np.ogrid[: before.data.shape[0], : before.data.shape[1]]
+    beams = np.hypot(rows - row, columns - column) * before.cellsize_deg / before.restoring_beam.mean_deg
+    peak = float(before.data.max())
+    wide = _flux_jy(before, beams <= APERTURE_WIDTHS) / peak
+    if wide < WIDE:
+        return float(after.data.max()) / peak
+    inside = beams <= APERTURE_WIDTHS * wide**0.5
+    return _flux_jy(after, inside) / _flux_jy(before, inside)
+
+
+def _flux_jy(image: Image, inside: np.ndarray) -> float:
+    beam_pixels = image.restoring_beam.solid_angle_deg2 / image.cellsize_deg**2
+    return float(image.data[inside].sum(dtype=np.float64)) / beam_pixels

@@ -1,8 +1,9 @@
 """Stations gone mad, found before anything is solved for a direction.
 
 The input is calibrated without regard to direction: held against all sources of the sky model
-together, the phases of a station change little from slot to slot. A single faint calibrator
-cannot show this: what other sources leave in its data is steadier than the station.
+together, the phases of a station change little from slot to slot, and its noise is that of the
+others. A single faint calibrator cannot show this: what other sources leave in its data is
+steadier than the station.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from factor.observation.model import Chunk, ChunkFile, Observation
+from factor.observation.scales import off_scale
 from factor.products.solutions.soltabs import FAST_PHASE, Soltab, read_frame, read_soltabs
 from factor.products.solutions.weeding import COHERENCE_WINDOW, weed
 from factor.state.store import write_json
@@ -84,7 +86,10 @@ def flag_wild(
                 continue
             distances_m = _distances_m(read_frame(phases).positions)
             stretches = wild_stretches(read_soltabs(phases)[FAST_PHASE], distances_m)
-            found = _believed(chunk, stretches, len(observation.stations))
+            found = [
+                *_believed(chunk, stretches, len(observation.stations)),
+                *_on_another_scale(chunk, len(observation.stations)),
+            ]
             for each in chunk.files:
                 if found:
                     _flag(each.path, found)
@@ -174,6 +179,24 @@ def _believed(chunk: Chunk, found: list[Wild], n_stations: int) -> list[Wild]:
             chunk.name, ", ".join(stations),
         )  # fmt: skip
     return found
+
+
+def _on_another_scale(chunk: Chunk, n_stations: int) -> list[Wild]:
+    """The stations whose noise is far off the array's, for the whole chunk; told in the log."""
+    noise = off_scale(_middle(chunk).path)
+    told = ", ".join(f"{station} ({ratio:.2g})" for station, ratio in noise.items())
+    if len(noise) > MOST_WILD * n_stations:
+        log.warning(
+            "%s: the noise of %d of %d stations is far off the array's (%s times it): are the data calibrated?",
+            chunk.name, len(noise), n_stations, told,
+        )  # fmt: skip
+        return []
+    if noise:
+        log.warning(
+            "%s: flagged %s times as noisy as the array, by XY and YX: on another scale than the others",
+            chunk.name, told,
+        )  # fmt: skip
+    return [Wild(station, chunk.start_mjd_s, chunk.end_mjd_s) for station in noise]
 
 
 def _flag(ms: Path, found: Sequence[Wild]) -> None:

@@ -187,7 +187,7 @@ def _on_another_scale(chunk: Chunk, n_stations: int) -> list[Wild]:
     told = ", ".join(f"{station} ({ratio:.2g})" for station, ratio in noise.items())
     if len(noise) > MOST_WILD * n_stations:
         log.warning(
-            "%s: the noise of %d of %d stations is far off the array's (%s times it): are the data calibrated?",
+            "%s: the noise of %d of %d stations is far off the array's (%s times it): are data calibrated?",
             chunk.name, len(noise), n_stations, told,
         )  # fmt: skip
         return []

@@ -5,7 +5,8 @@ variance of the difference of their phases grows with their distance r as r^(5/3
 Kolmogorov's; Intema et al. 2009, A&A 501, 1185, model the ionosphere with the same law, Mevius et
 al. 2016, Radio Science 51, 927, see it with LOFAR). What solutions differ by at no distance at all
 is noise. Both are measured on the solutions themselves, and the phases that are the most likely
-ones given both (kriging, with a mean that is free) take their place.
+ones given both (kriging, with a mean that is free) take their place. A station's mean over a night is
+known well enough, may come from its electronics, and stays.
 """
 
 from __future__ import annotations
@@ -74,12 +75,21 @@ def smooth_core(phases: Soltab, positions: Mapping[str, Sequence[float]]) -> tup
     xyz = np.array([positions[phases.ants[i]] for i in core], dtype=np.float64) / 1e3
     distances = np.linalg.norm(xyz[:, None] - xyz[None], axis=-1)
     values, good = phases.values[:, :, core], phases.good[:, :, core]
-    rows = (values.reshape(-1, len(core)), good.reshape(-1, len(core)))
+    phasors = np.where(good, np.exp(1j * values), 0.0)
+    middle = np.angle(phasors.sum(axis=-1, keepdims=True))
+    phasors *= np.exp(-1j * middle)
+    steady = np.zeros(values.shape)
+    for night in phases.parts:
+        steady[night] = np.angle(phasors[night].sum(axis=0))
+    kept = middle + steady
+    left = np.where(good, wrap(values - kept), 0.0)
+    rows = (left.reshape(-1, len(core)), good.reshape(-1, len(core)))
     found = measure(*rows, distances)
     if found is None or found.noise <= 0.0:
         return phases, None
+    left = _smoothed(*rows, distances, found).reshape(values.shape)
     new = phases.values.copy()
-    new[:, :, core] = _smoothed(*rows, distances, found).reshape(values.shape)
+    new[:, :, core] = np.where(good, wrap(kept + left), values)
     return replace(phases, values=new), found
 
 
@@ -116,17 +126,17 @@ def measure(values: Array, good: Bools, distances: Array) -> Turbulence | None:
 
 
 def _smoothed(values: Array, good: Bools, distances: Array, found: Turbulence) -> Array:
-    """Rows of phases (row, station), each smoothed over its good stations."""
-    middle = np.angle(np.where(good, np.exp(1j * values), 0.0).sum(axis=1))[:, None]
-    left = np.where(good, wrap(values - middle), 0.0)
-    for pattern in np.unique(good, axis=0):
-        n = int(pattern.sum())
-        if n < FEWEST_STATIONS:
+    """Rows of phases (row, station) around 0, each smoothed over its good stations."""
+    smoothed = values.copy()
+    patterns, which = np.unique(good, axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    groups = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
+    for pattern, rows in zip(patterns, groups, strict=True):
+        if pattern.sum() < FEWEST_STATIONS:
             continue
-        rows = np.flatnonzero((good == pattern).all(axis=1))
         at = np.ix_(rows, np.flatnonzero(pattern))
-        left[at] = left[at] @ smoother(distances[np.ix_(pattern, pattern)], found).T
-    return np.where(good, wrap(middle + left), values)
+        smoothed[at] = values[at] @ smoother(distances[np.ix_(pattern, pattern)], found).T
+    return smoothed
 
 
 def smoother(distances: Array, found: Turbulence) -> Array:

@@ -76,6 +76,16 @@ def test_remote_stations_and_the_mean_of_the_core_stay() -> None:
     assert np.abs(moved).max() > 0.1
 
 
+def test_what_a_station_keeps_stays() -> None:
+    """A wrong phase of the first calibration is no noise: it must not spread to the stations around it."""
+    offsets = np.zeros(len(ANTS))
+    offsets[3] = 1.0
+    truth = turbulent() + offsets
+    noisy = soltab(wrap(truth + 0.2 * np.random.default_rng(5).standard_normal(truth.shape)))
+    smooth, _ = smooth_core(noisy, places())
+    assert core_error(smooth, truth) < 0.6 * core_error(noisy, truth)
+
+
 def test_flagged_phases_neither_count_nor_come_back() -> None:
     """A bad solution must not spread over the core, and stays flagged."""
     truth = turbulent()

@@ -88,7 +88,7 @@ def flag_wild(
             stretches = wild_stretches(read_soltabs(phases)[FAST_PHASE], distances_m)
             found = [
                 *_believed(chunk, stretches, len(observation.stations)),
-                *_on_another_scale(chunk, len(observation.stations)),
+                *on_another_scale(chunk, len(observation.stations)),
             ]
             for each in chunk.files:
                 if found:
@@ -181,7 +181,7 @@ def _believed(chunk: Chunk, found: list[Wild], n_stations: int) -> list[Wild]:
     return found
 
 
-def _on_another_scale(chunk: Chunk, n_stations: int) -> list[Wild]:
+def on_another_scale(chunk: Chunk, n_stations: int) -> list[Wild]:
     """The stations whose noise is far off the array's, for the whole chunk; told in the log."""
     noise = off_scale(_middle(chunk).path)
     told = ", ".join(f"{station} ({ratio:.2g})" for station, ratio in noise.items())

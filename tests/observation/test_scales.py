@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from factor.observation.model import Chunk, ChunkFile
 from factor.observation.scales import off_scale
+from factor.observation.wild import Wild, on_another_scale
 
 N_SLOTS, N_STATIONS, N_CHAN = 30, 8, 4
 PAIRS = np.array(list(itertools.combinations_with_replacement(range(N_STATIONS), 2)))
@@ -59,3 +61,15 @@ def test_sound_stations_differ_somewhat(tmp_path: Path) -> None:
 def test_without_a_measure_nothing_is_found(tmp_path: Path, noise: float, correlations: int) -> None:
     """Simulations without noise and data of two correlations have no noise to be judged by."""
     assert off_scale(make(tmp_path / "a.ms", {2: 0.05}, noise, correlations)) == {}
+
+
+@pytest.mark.parametrize(("deaf", "flagged"), [((2,), ["CS002HBA0"]), ((1, 2, 3), [])])
+def test_they_are_flagged_unless_they_are_many(
+    tmp_path: Path, deaf: tuple[int, ...], flagged: list[str]
+) -> None:
+    """Where a third of the array is off, nobody knows which scale is right."""
+    ms = make(tmp_path / "a.ms", dict.fromkeys(deaf, 0.05))
+    file = ChunkFile(ms, "Band_140MHz", (140e6,), 1e5, tmp_path / "a.merge")
+    chunk = Chunk(0, 4.9e9, 4.9e9 + 240.0, 30, 8.0, 0, (file,))
+    found = on_another_scale(chunk, N_STATIONS)
+    assert found == [Wild(station, chunk.start_mjd_s, chunk.end_mjd_s) for station in flagged]

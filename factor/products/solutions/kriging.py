@@ -69,7 +69,7 @@ def smooth_core(phases: Soltab, positions: Mapping[str, Sequence[float]]) -> tup
         What was measured, if anything was smoothed.
     """
     phases = cleaned(phases)
-    core = [i for i, ant in enumerate(phases.ants) if ant.startswith("CS")]
+    core = [i for i, ant in enumerate(phases.ants) if ant.startswith("CS") and ant in positions]
     if len(core) < FEWEST_STATIONS or phases.pols is not None:
         return phases, None
     xyz = np.array([positions[phases.ants[i]] for i in core], dtype=np.float64) / 1e3

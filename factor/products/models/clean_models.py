@@ -23,6 +23,11 @@ log = logging.getLogger("factor.selfcal")
 #: Components that must make up a source of the initial model for its centroid to be trusted.
 FEWEST_COMPONENTS = 5
 
+#: Components nearer to each other than this may be of one source.
+SOURCE_RADIUS_ARCSEC = SOURCE_FWHM_ARCSEC / 2.0
+#: A model that has so much of what another has of a source has all of it.
+WHOLE_SOURCE = 0.9
+
 #: Full width at half maximum of a Gaussian over its standard deviation.
 SIGMA_TO_FWHM = 2.3548
 #: Sources that are wider than so many beams are left as they were cleaned.
@@ -227,7 +232,8 @@ def join_models(
         be on the scale of the direction's solutions.
     replaced : sequence of Path
         Initial models of the calibrator: components of the facet's image at these sources
-        give way to the calibrator's model.
+        give way to the calibrator's model. Other sources that are in both are taken from the
+        calibrator's too, unless that has only a part of them.
     image_model : Path
         What was cleaned in the facet's image.
     patch : str
@@ -239,9 +245,26 @@ def join_models(
     facet = read(image_model)
     old = concatenate([read(model) for model in replaced])
     if len(facet) and len(old):
-        near = _near(facet, concatenate([old, new]), SOURCE_FWHM_ARCSEC / 2.0)
-        facet = select(facet, ~near)
-    write(concatenate([new, facet]), path, patch)
+        facet = select(facet, ~_near(facet, old, SOURCE_RADIUS_ARCSEC))
+        beside = _near(new, old, SOURCE_RADIUS_ARCSEC) if len(new) else np.zeros(0, dtype=bool)
+        new = concatenate([select(new, beside), *_whole_sources(select(new, ~beside), facet)])
+    else:
+        new = concatenate([new, facet])
+    write(new, path, patch)
+
+
+def _whole_sources(cut: Components, whole: Components) -> tuple[Components, Components]:
+    """Leave each source of two models in one of them: in the first, unless that has only a part of it.
+
+    A source at the edge of the calibrator's clean mask is in its model by what reached into the mask.
+    """
+    both = concatenate([cut, whole])
+    labels = friends_of_friends(both.ra_deg, both.dec_deg, SOURCE_RADIUS_ARCSEC / 3600.0)
+    first, second = labels[: len(cut)], labels[len(cut) :]
+    n = int(labels.max(initial=-1)) + 1
+    in_first = np.bincount(first, cut.flux_jy, n) >= WHOLE_SOURCE * np.bincount(second, whole.flux_jy, n)
+    in_first &= np.bincount(first, minlength=n) > 0
+    return select(cut, in_first[first]), select(whole, ~in_first[second])
 
 
 def _divided(components: Components, factor: float) -> Components:

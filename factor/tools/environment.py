@@ -8,6 +8,7 @@ has set comes first.
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -21,8 +22,6 @@ from factor.files import whole
 
 #: Names under which DP3 is installed: today's, the wheel's script, and the old one.
 DP3_NAMES = ("DP3", "DP3.py", "DPPP")
-
-_CASARC = "casarc"
 
 
 def _package_folder(name: str) -> Path | None:
@@ -60,9 +59,10 @@ def _casarc_environment() -> dict[str, str]:
     data = package / "data" if package else None
     if data is None or not data.is_dir():
         return {}
-    casarc = _cache_folder() / _CASARC
-    text = "".join(f.read_text(errors="replace").rstrip("\n") + "\n" for f in user if f != casarc)
+    text = "".join(f.read_text(errors="replace").rstrip("\n") + "\n" for f in user)
     text += f"measures.directory: {data}\n"
+    # Another installation has a file of its own: it must not lead this one's runs to its data.
+    casarc = _cache_folder() / f"casarc-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if not casarc.exists() or casarc.read_text() != text:
         with whole(casarc) as draft:
             draft.write_text(text)

@@ -48,6 +48,18 @@ def test_measures_are_found() -> None:
     assert Path(folder).is_dir()
 
 
+def test_installations_do_not_share_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A second installation, deleted later, must not take the measures data from a run of the first."""
+    first = Path(environment.tool_environment()["CASARCFILES"])
+    before = first.read_text()
+    environment._additions.cache_clear()
+    (tmp_path / "casacore" / "data").mkdir(parents=True)
+    monkeypatch.setattr(environment, "_package_folder", lambda name: tmp_path / name)
+    second = Path(environment.tool_environment()["CASARCFILES"])
+    assert str(tmp_path / "casacore" / "data") in second.read_text()
+    assert first.read_text() == before
+
+
 def test_users_own_measures_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Somebody who keeps their measures up to date is not given older ones."""
     own = tmp_path / "my casarc"

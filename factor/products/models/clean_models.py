@@ -264,6 +264,8 @@ def _whole_sources(cut: Components, whole: Components) -> tuple[Components, Comp
     n = int(labels.max(initial=-1)) + 1
     in_first = np.bincount(first, cut.flux_jy, n) >= WHOLE_SOURCE * np.bincount(second, whole.flux_jy, n)
     in_first &= np.bincount(first, minlength=n) > 0
+    # What is in the first alone stays, negative components too.
+    in_first |= np.bincount(second, minlength=n) == 0
     return select(cut, in_first[first]), select(whole, ~in_first[second])
 
 

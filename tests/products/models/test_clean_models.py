@@ -129,11 +129,13 @@ def test_calibrator_is_not_counted_twice(tmp_path: Path) -> None:
 
 def test_sources_at_the_edge_of_the_calibrators_mask_are_whole(tmp_path: Path) -> None:
     """A tenth of a source that reached into the mask must not take the place of all of it."""
-    calibrator = source_list(tmp_path / "cal.skymodel", (0, 2.0), (200, 0.3), (390, 0.01), (400, 0.02))
+    calibrator = source_list(
+        tmp_path / "cal.skymodel", (0, 2.0), (200, 0.3), (300, -0.02), (390, 0.01), (400, 0.02)
+    )
     initial = source_list(tmp_path / "initial.skymodel", (5, 1.9))
     facet = source_list(tmp_path / "f-sources.txt", (0, 1.5), (202, 0.31), (410, 0.25), (420, 0.05))
     join_models((calibrator, 1.0), [initial], facet, "d1", tmp_path / "new.skymodel")
-    assert sorted(read(tmp_path / "new.skymodel").flux_jy) == pytest.approx([0.05, 0.25, 0.3, 2.0])
+    assert sorted(read(tmp_path / "new.skymodel").flux_jy) == pytest.approx([-0.02, 0.05, 0.25, 0.3, 2.0])
 
 
 def test_empty_facet_image(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Solution intervals from the flux of a calibrator."""
+"""Solution intervals from the flux of a calibrator, and the baselines that slow gains are solved on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ LONGEST_FAST_S = 16.0
 SLOW_AT_REFERENCE_S = 1200.0
 SHORTEST_SLOW_S = 240.0
 LONGEST_SLOW_S = 1200.0
+#: The core's longest baseline, 3.5 km (van Haarlem et al. 2013, A&A 556, A2), at 144 MHz.
+CORE_LAMBDA = 1700.0
+#: Stations outside the core, the fewest with which gains are solved on longer baselines alone.
+FEWEST_REMOTE = 5
 #: Channels from which a TEC and a phase can be told apart.
 FEWEST_TEC_CHANNELS = 2
 
@@ -80,3 +84,13 @@ def slow_interval_slots(flux_jy: float, slot_s: float, n_slots: int) -> int:
     wanted_s = min(max(wanted_s, SHORTEST_SLOW_S), LONGEST_SLOW_S)
     pieces = max(1, round(n_slots * slot_s / wanted_s))
     return math.ceil(n_slots / pieces)
+
+
+def slow_min_uv_lambda(stations: Sequence[str]) -> float:
+    """Shortest baseline on which slow gains are solved, in wavelengths; 0 for no limit.
+
+    Within an interval other sources of the field turn by many radians on long baselines, and by
+    few on those within the core: there, what no model has of them does not average out.
+    """
+    remote = sum(not name.startswith("CS") for name in stations)
+    return CORE_LAMBDA if remote >= FEWEST_REMOTE else 0.0

@@ -8,6 +8,7 @@ from factor.tuning.intervals import (
     effective_flux_jy,
     fast_interval_slots,
     slow_interval_slots,
+    slow_min_uv_lambda,
     tec_block_edges_hz,
     tec_blocks,
 )
@@ -86,3 +87,11 @@ def test_every_channel_is_in_one_block(
 ) -> None:
     """Also where bands are missing; a block with one channel joins its neighbour."""
     assert tec_blocks(freqs, (0.0, 10.0, 20.0, 30.0)) == blocks
+
+
+def test_few_remote_stations_do_not_carry_the_slow_gains() -> None:
+    """A core alone, or nearly, has no long baselines to solve on."""
+    core, remote = [f"CS{k:03}HBA0" for k in range(1, 20)], [f"RS{k}HBA" for k in (106, 205, 305, 306)]
+    assert slow_min_uv_lambda(core) == 0.0
+    assert slow_min_uv_lambda([*core, *remote]) == 0.0
+    assert slow_min_uv_lambda([*core, *remote, "DE601HBA"]) == 1700.0

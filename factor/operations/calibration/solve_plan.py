@@ -15,6 +15,7 @@ from factor.tuning.averaging import Averaging
 from factor.tuning.intervals import (
     fast_interval_slots,
     slow_interval_slots,
+    slow_min_uv_lambda,
     tec_block_edges_hz,
     tec_blocks,
 )
@@ -46,6 +47,8 @@ class SolvePlan:
         Whether slow gains are solved for all four correlations.
     per_channel : bool
         Whether slow gains are solved for each channel rather than each band.
+    slow_min_uv_lambda : float
+        Baselines that are shorter do not count for slow gains; 0 for no limit of their own.
     preaveraged : bool
         Whether the fast phases are solved on data averaged by the length of the baseline.
     tec_edges_hz : tuple of float
@@ -61,6 +64,7 @@ class SolvePlan:
     given_solint_slow: int
     all_correlations: bool
     per_channel: bool
+    slow_min_uv_lambda: float
     preaveraged: bool
     tec_edges_hz: tuple[float, ...]
 
@@ -147,6 +151,7 @@ def make_solve_plan(field: Field, direction: Direction, flux_jy: float, averagin
             settings.spline_smooth2d and flux_jy > settings.solve_all_correlations_flux_jy
         ),
         per_channel=direction.dynamic_range == "HD",
+        slow_min_uv_lambda=slow_min_uv_lambda(field.observation.stations),
         preaveraged=preaveraged,
         tec_edges_hz=edges,
     )

@@ -42,7 +42,9 @@ TOLERANCE = 1e-3
 STEP_SIZE = 0.2
 ALGORITHM = "directioniterative"
 
-#: Width over which slow gains are smoothed in frequency, Hz: errors of the beam are smooth.
+#: Width over which slow gains are smoothed in frequency where matrices are solved for, Hz: errors of
+#: the beam are smooth. Without matrices each band is solved on its own: what bands differ by tells
+#: the noise, see `factor.products.solutions.shrinking`.
 SLOW_SMOOTHING_HZ = 10e6
 #: The same where they are solved for each channel, to follow what is not smooth.
 CHANNEL_SMOOTHING_HZ = 1e6
@@ -330,6 +332,7 @@ class _Problem:
     solint: int
     nchan: int
     smoothing_hz: float
+    min_uv_lambda: float = 0.0
 
 
 def _ddecal(target: Target, problem: _Problem, h5parm: Path) -> DDECal:
@@ -342,7 +345,7 @@ def _ddecal(target: Target, problem: _Problem, h5parm: Path) -> DDECal:
         solint=problem.solint,
         nchan=problem.nchan,
         smoothnessconstraint=problem.smoothing_hz,
-        uvlambdamin=settings.solve_min_uv_lambda,
+        uvlambdamin=max(settings.solve_min_uv_lambda, problem.min_uv_lambda),
         maxiter=MAX_ITERATIONS,
         tolerance=TOLERANCE,
         stepsize=STEP_SIZE,
@@ -378,11 +381,13 @@ def _with_tec(settings: CalibrationSettings, ddecal: DDECal) -> DDECal:
 
 def _slow(target: Target, chunk: Chunk, mss: tuple[Path, ...], model: Path, h5parms: Files) -> Step:
     plan = target.plan
-    nchan, smoothing_hz = plan.channels, SLOW_SMOOTHING_HZ
+    mode, nchan, smoothing_hz = "diagonal", plan.channels, 0.0
+    if plan.all_correlations:
+        mode, smoothing_hz = "fulljones", SLOW_SMOOTHING_HZ
     if plan.per_channel:
         nchan, smoothing_hz = 1, CHANNEL_SMOOTHING_HZ
-    mode = "fulljones" if plan.all_correlations else "diagonal"
-    problem = _Problem(mode, model, plan.solint_slow(chunk.n_slots), nchan, smoothing_hz)
+    solint = plan.solint_slow(chunk.n_slots)
+    problem = _Problem(mode, model, solint, nchan, smoothing_hz, plan.slow_min_uv_lambda)
     fast, slow = h5parms
     steps = (ApplyCal(fast, PHASES), _ddecal(target, problem, slow))
     return _solve_step(target, "slow gains", DP3Run(mss, "DATA", steps, None, (slow,)))

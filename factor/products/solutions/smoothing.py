@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from factor.products.images.image import MAD_TO_SIGMA
 from factor.products.solutions.filling import fill
 from factor.products.solutions.referencing import choose_reference, rereference
+from factor.products.solutions.shrinking import shrink
 from factor.products.solutions.soltabs import AMPLITUDE, LEAKAGE, Array, Soltab, cleaned
 
 #: Solutions further than this many robust standard deviations off their surroundings are flagged.
@@ -57,8 +59,8 @@ def smooth_gains(
     if phase is not None:
         phase = rereference(phase, choose_reference(phase))
         phase = _flag_outliers(phase)
-    smoothed = _smooth(amplitude, smooth_2d)
-    return smoothed, None if phase is None else _smooth(phase, smooth_2d)
+    smoothed = _steadied(amplitude, smooth_2d)
+    return smoothed, None if phase is None else _steadied(phase, smooth_2d)
 
 
 def smooth_leakage(leakage: Soltab) -> Soltab:
@@ -67,7 +69,7 @@ def smooth_leakage(leakage: Soltab) -> Soltab:
     Real and imaginary parts are smoothed each on their own: a small leakage has no phase to
     speak of.
     """
-    return _smooth(_flag_outliers(cleaned(leakage)), smooth_2d=True)
+    return _smooth(_flag_outliers(cleaned(leakage)), _in_both)
 
 
 def _planes(soltab: Soltab) -> NDArray[np.float64]:
@@ -126,13 +128,19 @@ def _stray(deviation: Array, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.asarray(good & (np.abs(deviation) > OUTLIER_SIGMA * sigma))
 
 
-def _smooth(soltab: Soltab, smooth_2d: bool) -> Soltab:
+def _steadied(soltab: Soltab, smooth_2d: bool) -> Soltab:
+    """Smooth gains, and shrink them by the noise that is left in each band after smoothing in time."""
+    in_time = _smooth(soltab, _in_time if smooth_2d else _median_1d)
+    smooth = _smooth(soltab, _in_both) if smooth_2d else in_time
+    return shrink(smooth, in_time, keep_bands=smooth_2d and len(soltab.freqs) >= FEWEST_CELLS)
+
+
+def _smooth(soltab: Soltab, how: Callable[[Array], Array]) -> Soltab:
     filled = _planes(fill(soltab))
     planes = filled.copy()
     for part in soltab.parts:
         for i in range(len(planes)):
-            grid = filled[i, part]
-            planes[i, part] = _median_2d(_spline(grid)) if smooth_2d else _median_1d(grid)
+            planes[i, part] = how(filled[i, part])
     return replace(soltab, values=_values(soltab, planes))
 
 
@@ -171,12 +179,15 @@ def _median_2d(grid: Array) -> Array:
     return np.asarray(median_filter(grid, footprint=footprint, mode="nearest"))
 
 
-def _spline(grid: Array) -> Array:
-    """Smoothing spline along each axis that is long enough."""
-    for axis in (0, 1):
-        if grid.shape[axis] >= FEWEST_CELLS:
-            grid = np.moveaxis(_spline_1d(np.moveaxis(grid, axis, 0)), 0, axis)
-    return grid
+def _in_time(grid: Array) -> Array:
+    """Smoothing spline along time, where it is long enough."""
+    return _spline_1d(grid) if len(grid) >= FEWEST_CELLS else grid
+
+
+def _in_both(grid: Array) -> Array:
+    """The same along time and frequency, then a median."""
+    in_time = np.moveaxis(_in_time(grid), 1, 0)
+    return _median_2d(np.moveaxis(_in_time(in_time), 0, 1))
 
 
 def _spline_1d(lines: Array) -> Array:

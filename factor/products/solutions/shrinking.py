@@ -49,7 +49,7 @@ def shrink(smooth: Soltab, apart: Soltab, *, keep_bands: bool) -> Soltab:
         On the same axes; unchanged where there is one band alone, or too few stations.
     """
     noise = _noise(apart)
-    good = smooth.good.all(axis=-1)
+    good = np.asarray(smooth.good.all(axis=-1))
     if noise is None or np.count_nonzero(good.any(axis=(0, 1))) < FEWEST_STATIONS:
         return smooth
     x = _linear(smooth)

@@ -31,6 +31,7 @@ from factor.tools.dp3 import ApplyCal, Average, DDECal, DP3Run, Predict, dp3_com
 from factor.tools.environment import find_tools, prepare
 from factor.tools.runner import run
 from factor.tools.wsclean import WSClean, wsclean_command
+from factor.tuning.intervals import CORE_LAMBDA
 
 N_STATIONS, N_SLOTS, INTERVAL_S = 15, 150, 8.0
 BANDS = [freq + 0.244e6 * np.arange(8) for freq in (132e6, 150e6)]
@@ -108,7 +109,7 @@ class Trial:
         ddecal = DDECal(
             h5parm=h5parm, sourcedb=model, mode=mode, directions=(NAME,),
             solint=SLOTS_SLOW if fast else SLOTS_FAST, nchan=8,
-            smoothnessconstraint=solving.SLOW_SMOOTHING_HZ if fast else 5e6, uvlambdamin=80.0,
+            smoothnessconstraint=0.0 if fast else 5e6, uvlambdamin=CORE_LAMBDA if fast else 80.0,
             maxiter=solving.MAX_ITERATIONS, tolerance=solving.TOLERANCE, stepsize=solving.STEP_SIZE,
             propagatesolutions=True, solveralgorithm=solving.ALGORITHM,
         )  # fmt: skip

@@ -3,8 +3,9 @@
 The gains of a faint calibrator are mostly noise: applied as they were solved they do harm to
 every source of the facet. What stations differ by is signal and noise; the noise is measured where
 bands that were solved on their own differ, and the most likely gains, given the variances of both,
-take the place of what was solved (James & Stein 1961, Proc. 4th Berkeley Symp. 1, 361; Efron &
-Morris 1973, J. Am. Stat. Assoc. 68, 117). Gains of a bright calibrator stay what they are.
+take the place of what was solved (James & Stein 1961, Proc. 4th Berkeley Symp. 1, 361; with a
+limit for what is unlike all others, Efron & Morris 1972, J. Am. Stat. Assoc. 67, 130). Gains of a
+bright calibrator stay what they are.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from factor.products.solutions.soltabs import AMPLITUDE, Array, Soltab, wrap
 FEWEST_STATIONS = 4
 #: As many differences of bands as the mean over the stations counts for in a station's noise.
 _COMMON_DIFFERENCES = 8
+#: Furthest that gains are drawn, in standard deviations of their noise.
+_FURTHEST_SIGMA = 2.0
 #: Variances below are rounding.
 _NO_VARIANCE = 1e-14
 #: Phases that scatter more than this are left alone: they can't be told from their wraps, rad.
@@ -89,11 +92,11 @@ class _Part:
 
     def drawn(self, centre: Array | float) -> Array:
         """The values, drawn towards a centre."""
-        off, n_bands = self.means - centre, self.values.shape[1]
-        off = off * _share(off, self.seen, self.noise / n_bands)
+        n_bands = self.values.shape[1]
+        off = _shrunk(self.means - centre, self.seen, self.noise / n_bands)
         added = self.values - self.means[:, None]
         if not self.keep_bands:
-            added = added * _share(added, self.good, self.noise * (1.0 - 1.0 / n_bands))
+            added = _shrunk(added, self.good, self.noise * (1.0 - 1.0 / n_bands))
         return np.asarray((centre + off)[:, None] + added)
 
 
@@ -124,7 +127,12 @@ def _noise(apart: Soltab) -> Array | None:
     return np.asarray((total + _COMMON_DIFFERENCES * usual) / (number + _COMMON_DIFFERENCES) / 2)
 
 
-def _share(deviation: Array, good: NDArray[np.bool_], noise: Array) -> Array:
-    """What part of each station's deviation is signal: by the variance of all, and its own noise."""
+def _shrunk(deviation: Array, good: NDArray[np.bool_], noise: Array) -> Array:
+    """Deviations (..., ant), less what of them is noise, by the variance of all and their own noise.
+
+    None moves further than its noise allows: a station unlike all others stays so.
+    """
     signal = max(0.0, float((deviation**2 - noise)[good].mean())) if good.any() else 0.0
-    return np.asarray(signal / np.maximum(signal + noise, _NO_VARIANCE))
+    excess = deviation * noise / np.maximum(signal + noise, _NO_VARIANCE)
+    furthest = _FURTHEST_SIGMA * np.sqrt(noise)
+    return np.asarray(deviation - np.clip(excess, -furthest, furthest))

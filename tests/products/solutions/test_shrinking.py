@@ -46,8 +46,8 @@ def test_what_is_noise_goes(kind: str, signal: float, noise: float, at_most: flo
     drawn = shrink(table, table, keep_bands=False)
     found = np.log(drawn.values) if kind == AMPLITUDE else drawn.values
     assert rms(found - true) < at_most * rms(solved - true) + 1e-4
-    # Never worse than the mean over bands and polarisations alone, nor than no gains at all.
-    assert rms(found - true) < 1.1 * min(noise / np.sqrt(8.0) + 1e-4, max(signal, noise / 6))
+    # Never worse than the mean over bands and polarisations alone, nor much more than no gains at all.
+    assert rms(found - true) < 1.1 * min(noise / np.sqrt(8.0) + 1e-4, max(signal, noise / 5))
 
 
 def test_the_mean_over_the_stations_stays() -> None:

@@ -32,12 +32,12 @@ def names(place: Place) -> list[str]:
     return [line.split()[0] for line in text.splitlines() if line.strip() and not line.startswith("#")][:2]
 
 
-def test_stops_after_a_group(stopped: Finished) -> None:
+def test_stops_after_a_group(stopped: Finished, after_first_group: Place) -> None:
     """-s 1: one direction is calibrated and subtracted, nothing imaged; -v shows steps."""
-    place, ended = stopped
+    results, (_, ended) = after_first_group.work / "results", stopped
     assert ended.status == 0, ended.said
-    assert len(list((place.work / "results/facetsub").iterdir())) == 1
-    assert not (place.work / "results/facetimage").exists()
+    assert len(list((results / "facetsub").iterdir())) == 1
+    assert not (results / "facetimage").exists()
     assert "solve fast phases" in ended.said
 
 

@@ -15,8 +15,10 @@ SHORTEST_SLOW_S = 240.0
 LONGEST_SLOW_S = 1200.0
 #: The core's longest baseline, 3.5 km (van Haarlem et al. 2013, A&A 556, A2), at 144 MHz.
 CORE_LAMBDA = 1700.0
-#: Stations outside the core, the fewest with which gains are solved on longer baselines alone.
+#: Remote stations, the fewest with which gains are solved on longer baselines alone.
 FEWEST_REMOTE = 5
+#: The largest calibrators for which that is done.
+LARGEST_REMOTE_DEG = 2.0 / 60.0
 #: Channels from which a TEC and a phase can be told apart.
 FEWEST_TEC_CHANNELS = 2
 
@@ -86,11 +88,12 @@ def slow_interval_slots(flux_jy: float, slot_s: float, n_slots: int) -> int:
     return math.ceil(n_slots / pieces)
 
 
-def slow_min_uv_lambda(stations: Sequence[str]) -> float:
-    """Shortest baseline on which slow gains are solved, in wavelengths; 0 for no limit.
+def slow_min_uv_lambda(stations: Sequence[str], size_deg: float) -> float:
+    """Shortest baseline on which the slow gains of a source are solved, in wavelengths; 0 for no limit.
 
     Within an interval other sources of the field turn by many radians on long baselines, and by
-    few on those within the core: there, what no model has of them does not average out.
+    few on those within the core: there, what no model has of them does not average out. A large
+    source has little flux elsewhere.
     """
-    remote = sum(not name.startswith("CS") for name in stations)
-    return CORE_LAMBDA if remote >= FEWEST_REMOTE else 0.0
+    remote = sum(name.startswith("RS") for name in stations)
+    return CORE_LAMBDA if remote >= FEWEST_REMOTE and size_deg <= LARGEST_REMOTE_DEG else 0.0

@@ -92,6 +92,7 @@ def test_every_channel_is_in_one_block(
 def test_few_remote_stations_do_not_carry_the_slow_gains() -> None:
     """A core alone, or nearly, has no long baselines to solve on."""
     core, remote = [f"CS{k:03}HBA0" for k in range(1, 20)], [f"RS{k}HBA" for k in (106, 205, 305, 306)]
-    assert slow_min_uv_lambda(core) == 0.0
-    assert slow_min_uv_lambda([*core, *remote]) == 0.0
-    assert slow_min_uv_lambda([*core, *remote, "DE601HBA"]) == 1700.0
+    assert slow_min_uv_lambda(core, 0.01) == 0.0
+    assert slow_min_uv_lambda([*core, *remote, "DE601HBA"], 0.01) == 0.0
+    assert slow_min_uv_lambda([*core, *remote, "RS503HBA"], 0.01) == 1700.0
+    assert slow_min_uv_lambda([*core, *remote, "RS503HBA"], 0.05) == 0.0

@@ -151,7 +151,10 @@ def make_solve_plan(field: Field, direction: Direction, flux_jy: float, averagin
             settings.spline_smooth2d and flux_jy > settings.solve_all_correlations_flux_jy
         ),
         per_channel=direction.dynamic_range == "HD",
-        slow_min_uv_lambda=slow_min_uv_lambda(field.observation.stations),
+        # A given model may be wrong where its source is resolved, and is subtracted as it is.
+        slow_min_uv_lambda=0.0
+        if direction.name in field.peel_models
+        else slow_min_uv_lambda(field.observation.stations, direction.cal_size_deg or 0.0),
         preaveraged=preaveraged,
         tec_edges_hz=edges,
     )

@@ -1,4 +1,7 @@
-"""Smoothing of slow gains in time and frequency, that does no harm to small grids."""
+"""Smoothing of slow gains in time and frequency, that does no harm to small grids.
+
+Between the two they are shrunk by their noise, see `factor.products.solutions.shrinking`.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,9 @@ def smooth_gains(
 ) -> tuple[Soltab, Soltab | None]:
     """Flag outliers of slow gains and smooth the rest, never across a gap.
 
-    Amplitudes are treated in their logarithm, phases as phasors, each station and
-    polarisation on its own. Flagged cells get the smooth value and stay flagged.
+    Amplitudes are treated in their logarithm, phases as phasors. Flagged cells get the smooth
+    value and stay flagged. Each station and polarisation is smoothed on its own; what is noise in
+    them, held against the other stations, is drawn to the mean of all (`shrink`).
 
     Parameters
     ----------
@@ -129,10 +133,10 @@ def _stray(deviation: Array, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _steadied(soltab: Soltab, smooth_2d: bool) -> Soltab:
-    """Smooth gains, and shrink them by the noise that is left in each band after smoothing in time."""
-    in_time = _smooth(soltab, _in_time if smooth_2d else _median_1d)
-    smooth = _smooth(soltab, _in_both) if smooth_2d else in_time
-    return shrink(smooth, in_time, keep_bands=smooth_2d and len(soltab.freqs) >= FEWEST_CELLS)
+    """Smooth gains in time, shrink them by the noise that is left, and smooth them in frequency."""
+    if not smooth_2d:
+        return shrink(_smooth(soltab, _median_1d))
+    return _smooth(shrink(_smooth(soltab, _in_time)), _in_frequency)
 
 
 def _smooth(soltab: Soltab, how: Callable[[Array], Array]) -> Soltab:
@@ -184,10 +188,13 @@ def _in_time(grid: Array) -> Array:
     return _spline_1d(grid) if len(grid) >= FEWEST_CELLS else grid
 
 
+def _in_frequency(grid: Array) -> Array:
+    """The same along frequency, then a median in both."""
+    return _median_2d(np.moveaxis(_in_time(np.moveaxis(grid, 1, 0)), 0, 1))
+
+
 def _in_both(grid: Array) -> Array:
-    """The same along time and frequency, then a median."""
-    in_time = np.moveaxis(_in_time(grid), 1, 0)
-    return _median_2d(np.moveaxis(_in_time(in_time), 0, 1))
+    return _in_frequency(_in_time(grid))
 
 
 def _spline_1d(lines: Array) -> Array:

@@ -41,11 +41,15 @@ def calibration(**changes: Any) -> CalibrationSettings:
     return CalibrationSettings(**{**DEFAULTS["calibration"], **changes})
 
 
-def plan(flux_jy: float, direction: Direction = DIRECTION, **changes: Any) -> SolvePlan:
+def plan(
+    flux_jy: float, direction: Direction = DIRECTION, peeled: tuple[str, ...] = (), **changes: Any
+) -> SolvePlan:
     """The plan of a direction in a field of twelve bands of 2 MHz from 120 MHz, averaged twice."""
     observation = SimpleNamespace(bands=BANDS, interval_s=8.0, stations=STATIONS)
     field: Any = SimpleNamespace(
-        observation=observation, settings=SimpleNamespace(calibration=calibration(**changes))
+        observation=observation,
+        settings=SimpleNamespace(calibration=calibration(**changes)),
+        peel_models=dict.fromkeys(peeled),
     )
     return make_solve_plan(field, direction, flux_jy, Averaging(2, 1))
 
@@ -184,6 +188,13 @@ def test_slow_gains_are_solved_on_long_baselines(tmp_path: Path, min_uv: float, 
     limits = [float(s["s0.uvlambdamin"]) for s in options(steps, "solve fast phases")]
     limits += [float(s["s1.uvlambdamin"]) for s in options(steps, "solve slow gains")]
     assert limits == [min_uv, slow]
+
+
+def test_peels_and_large_sources_are_solved_on_all_baselines() -> None:
+    """They have little flux on long ones, or a model that may be wrong there."""
+    assert plan(2.0).slow_min_uv_lambda == 1700.0
+    assert plan(2.0, peeled=(DIRECTION.name,)).slow_min_uv_lambda == 0.0
+    assert plan(2.0, replace(DIRECTION, cal_size_deg=0.05)).slow_min_uv_lambda == 0.0
 
 
 def test_intervals_of_the_directions_file() -> None:

@@ -95,7 +95,7 @@ _CALIBRATION = Section("calibration", "calibration", "How each direction is cali
            "Apparent flux density above which a calibrator is peeled with a given model "
            "instead of being self-calibrated.", unit="Jy", above=0),
     Option("solve_min_uv_lambda", Kind.FLOAT, 80.0,
-           "Shortest baseline used in solves; for slow gains of calibrators of at most 2 arcmin at least "
+           "Shortest baseline used in solves; for slow gains of calibrators of at most 4 arcmin at least "
            "1700 wavelengths, where there are five remote stations.", unit="wavelengths", minimum=0),
     Option("spline_smooth2D", Kind.BOOL, True,
            "Smooth the slow amplitudes with a spline and a median in time and frequency; "

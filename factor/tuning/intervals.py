@@ -17,8 +17,8 @@ LONGEST_SLOW_S = 1200.0
 CORE_LAMBDA = 1700.0
 #: Remote stations, the fewest with which gains are solved on longer baselines alone.
 FEWEST_REMOTE = 5
-#: The largest calibrators for which that is done.
-LARGEST_REMOTE_DEG = 2.0 / 60.0
+#: The largest calibrators for which that is done: those that are cleaned with one scale.
+LARGEST_REMOTE_DEG = 4.0 / 60.0
 #: Channels from which a TEC and a phase can be told apart.
 FEWEST_TEC_CHANNELS = 2
 

@@ -13,7 +13,10 @@ _FATAL = {
 
 #: Lines that carry the reason of a failure, most telling first.
 _REASONS = {
-    "WSClean": (r"^\s*(?:> )?(.*(?:[Ee]rror|[Ee]xception|bad_alloc|double free|not found).*)$",),
+    "WSClean": (
+        r"^\+?\s*>>> (.*)$",
+        r"^\s*(?:> )?(.*(?:[Ee]rror|[Ee]xception|bad_alloc|double free|not found).*)$",
+    ),
     "DP3": (
         r"^(?:RuntimeError|ValueError|Exception|OSError): (.*)$",
         r"^(?:std exception detected|what\(\)): ?(.*)$",

@@ -12,6 +12,7 @@ import pytest
 
 from factor.errors import FactorError, InputError
 from factor.operations.imaging.facets import (
+    AUTO_MASK,
     ImagingSet,
     check_pixels,
     clean_facet,
@@ -142,6 +143,9 @@ def test_masks_of_pybdsf() -> None:
     ]  # fmt: skip
     quick, islands, final = (list(step.action.argv) for step in taken)
     assert value(quick, "-fits-mask") == "/s/facet.mask.fits"
+    # WSClean refuses a mask that is no deeper than the threshold.
+    assert "-auto-mask" not in quick
+    assert value(quick, "-auto-threshold") == f"{AUTO_MASK:g}"
     assert islands[-3:] == [
         "/s/east.image_full.quick-image.fits", "/s/facet.mask.fits", "/s/facet.islands.fits",
     ]  # fmt: skip

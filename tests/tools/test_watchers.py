@@ -66,3 +66,12 @@ def test_advice() -> None:
     assert "wsclean_fmem" in advice("WSClean was ended by SIGKILL: it said nothing")
     assert "wsclean_fmem" in advice("WSClean: std::bad_alloc")
     assert advice("DP3: unknown step type") == ""
+
+
+def test_wsclean_tells_its_reason_in_a_box() -> None:
+    """The frame around a reason is none."""
+    frame = " ".join(19 * "+")
+    reason = "The auto-masking threshold was smaller or equal to the auto-threshold."
+    said = [frame, "+ An exception occured:", f"+ >>> {reason}", frame]
+    assert fatal_line("WSClean", said) is not None
+    assert last_error("WSClean", said) == reason

@@ -195,6 +195,7 @@ def clean_facet(context: Context, field: Field, options: WSClean, mss: Sequence[
     quick = replace(
         options,
         name=options.name.with_name(f"{options.name.name}.quick"),
+        auto_mask=0.0,
         auto_threshold=AUTO_MASK,
         save_source_list=False,
     )
